@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * asm.h: what every assembly file of this CPU begins with.
+ *
+ * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI. The property note
+ * claims IBT (indirect jumps land on endbr64), and only when the build asks for it, so that
+ * note and code agree. It never claims SHSTK: a switch that leaves by `jmp` does not keep a
+ * shadow stack in step, and the linker turns SHSTK off for a program when one object lacks it.
+ */
+#ifndef CORO_ASM_H
+#define CORO_ASM_H
+
+.macro FUNC name
+    .text
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .p2align 6
+\name:
+    .cfi_startproc
+.endm
+
+.macro ENDFUNC name
+    .cfi_endproc
+    .size \name, . - \name
+.endm
+
+#if defined(__CET__) && (__CET__ & 1)
+#define LANDING endbr64
+    .pushsection .note.gnu.property, "a"
+    .p2align 3
+    .long 4, 16, 5 /* name size, descriptor size, NT_GNU_PROPERTY_TYPE_0 */
+    .asciz "GNU"
+    .long 0xc0000002, 4, 1, 0 /* X86_FEATURE_1_AND, size, IBT, padding */
+    .popsection
+#else
+#define LANDING
+#endif
+
+    .section .note.GNU-stack, "", @progbits
+    .text
+
+#endif

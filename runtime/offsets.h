@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * offsets.h: where the assembly finds the words of struct coro_context.
+ *
+ * Read by C and by assembly, on every 64-bit CPU; context.c asserts that they hold.
+ */
+#ifndef CORO_OFFSETS_H
+#define CORO_OFFSETS_H
+
+#define CORO_CONTEXT_SP 0
+#define CORO_CONTEXT_PC 8
+#define CORO_CONTEXT_FP 16
+#define CORO_CONTEXT_ANNOTATION 24 /* under sanitizers only */
+
+/* What coro_context_make() leaves at SP for the entry trampoline. */
+#define CORO_START_ENTRY 0
+#define CORO_START_ARG   8
+#define CORO_START_BYTES 16
+
+#endif
