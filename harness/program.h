@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * program.h: the programs that have cases (this one, and each peer), as child processes.
+ *
+ * The trial protocol is two calls, spoken by this program and by any peer:
+ *
+ *     PROGRAM list --format json      prints a JSON line per case: the fields of a trial
+ *                                     record that say what the case is, plus "profile",
+ *                                     "timed" and "skipped"
+ *     PROGRAM trial CASE [options]    prints one trial record as one JSON line
+ *
+ * A child is not trusted: it has a time limit, its output a size limit, it runs in a
+ * process group of its own that is killed when it is done, and what it prints is checked.
+ */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <jansson.h>
+
+/* Set by the signal handler of whoever runs trials: a child is then killed at once. */
+extern volatile sig_atomic_t bench_interrupted;
+
+struct bench_program {
+    char name[64];   /* "corobench", "boost-context" */
+    char path[4096];
+};
+
+/* This program itself, and the peers built beside it: executables named
+ * peers/NAME/peer-NAME. Returns how many were found (at most `capacity`); 0 when even this
+ * program's own path is unknown. */
+size_t bench_programs_find(struct bench_program *programs, size_t capacity);
+
+/* What the build knows of peers it could not build: [{"name","status","reason"}], with the
+ * present ones; for the environment record. */
+json_t *bench_peers_json(const struct bench_program *programs, size_t count);
+
+/* The program's cases as an array of objects. NULL with a sentence in `error`. */
+json_t *bench_program_list(const struct bench_program *program, char *error,
+                           size_t error_bytes);
+
+/* Runs one trial of `case_name` with extra arguments (NULL-terminated). Returns its record,
+ * checked for shape; NULL with a sentence in `error` when the child crashed, hung, printed
+ * something else, or bench_interrupted was set. */
+json_t *bench_program_trial(const struct bench_program *program, const char *case_name,
+                            const char *const *arguments, double timeout_s, char *error,
+                            size_t error_bytes);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.h: a run is an environment record and rounds; a round is every selected case once, in
+ * seeded random order, each as a trial in a fresh process.
+ *
+ * It ends when every timed case's 95 % interval of the median is as tight as asked, when
+ * the next round would not fit the time budget, or on SIGINT or SIGTERM. Records are
+ * appended as trials end, so that nothing finished is lost, and `resume` goes on.
+ *
+ * Rejection: a contaminated trial (trial.h says when) is written as a `rejection`, never
+ * used, and made again at the end of its round, up to three attempts in all. DESIGN rule 6
+ * rejects whole rounds, which keeps the two arms of a comparison alike; a survey of
+ * some hundred cases has one arm, and a round of it lasts long enough to be disturbed
+ * somewhere nearly always. So here the unit is the trial. The decision is taken from the
+ * kernel's counts alone and never sees a time.
+ */
+#ifndef RUN_H
+#define RUN_H
+
+#include <stdint.h>
+#include "case.h"
+
+struct bench_run_options {
+    enum bench_profile profile;
+    const char *results;   /* folder: a new file is RESULTS/<machine>/<run>.jsonl */
+    const char *output;    /* the file itself, in place of that; NULL */
+    const char *resume;    /* an existing file to go on with; NULL */
+    json_t *patterns;      /* [["glob"|"regex", text]...]: kept for --resume */
+    const char *events;    /* NULL: the default counters */
+    double max_rel_ci;     /* stop when every interval's half-width is below; 0: never */
+    double time_budget_s;  /* 0: none */
+    double trial_timeout_s;
+    double epoch_ms;
+    int triples;
+    int rounds_min, rounds_max;
+    uint64_t seed;
+    bool report;           /* write the report when done */
+};
+
+/* The options of a profile: what each is, is in run.c's table. */
+void bench_run_options_init(struct bench_run_options *options, enum bench_profile profile);
+
+/* Returns the exit code: 0; 1 when a case failed or records can't be written; 2 bad input;
+ * 4 contaminated; 77 when nothing could run. On SIGINT dies of it, after a last record. */
+int bench_run(struct bench_run_options *options);
+
+/* Reads patterns into a filter; 0 or -errno with a sentence. */
+int bench_run_filter(const json_t *patterns, struct bench_filter *filter, char *error,
+                     size_t error_bytes);
+
+/* Replaces this process by the helper script `verb` ("report", "compare") with `arguments`
+ * (NULL-terminated, may be NULL). Returns only on failure: the exit code. */
+int bench_hand_over(const char *verb, const char *const *arguments);
+
+#endif

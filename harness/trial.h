@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trial.h: one trial: this process runs one case and makes one record.
+ *
+ *   pin, setup -> warm and calibrate twice -> triples -> counters -> teardown -> record
+ *
+ * A triple is three timed calls of run(), with N, 2N and 4N ops (in turn upwards and
+ * downwards, so that drift cancels), between two canaries. Its figure is the slope of the
+ * least-squares line through the three; the trial's is the median over triples. DESIGN
+ * rule 2 asks for the slope between N and 2N; the third point adds what two cannot show:
+ * whether cost is linear in N at all.
+ *
+ * A triple is disturbed when, during it, the kernel switched the flow away against its will,
+ * the hypervisor stole time, or the flow was on another CPU than its own. The median
+ * bears up to a third of disturbed triples; past that the trial is contaminated, and the
+ * runner rejects it whole. The decision sees no figure.
+ */
+#ifndef TRIAL_H
+#define TRIAL_H
+
+#include <stdint.h>
+#include "case.h"
+
+struct bench_trial_options {
+    double epoch_ms;     /* shortest epoch (N ops) */
+    int triples;
+    const char *events;  /* --events; NULL: the default list */
+    uint64_t count_ops;  /* not 0: run(N) and run(2N) between marks, for the single-stepper */
+    uint64_t fixed_ops;  /* not 0: run(N) once, nothing else, for outside instruments */
+};
+#define BENCH_TRIAL_OPTIONS_DEFAULT {.epoch_ms = 1.0, .triples = 5}
+
+/* Runs `entry` in this process. Returns a trial record without run, round, arm and
+ * attempt, which are the runner's to add; NULL only without memory. Failures and skips are
+ * in the record. With count_ops or fixed_ops the record has no metrics. */
+json_t *bench_trial_run(const struct bench_entry *entry,
+                        const struct bench_trial_options *options);
+
+#endif
