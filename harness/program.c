@@ -277,8 +277,9 @@ json_t *bench_peers_json(const struct bench_program *programs, size_t count)
 {
     json_t *peers = json_array();
     for (size_t i = 1; i < count; i++)
-        json_array_append_new(peers, json_pack("{s:s, s:s}", "name", programs[i].name,
-                                               "status", "present"));
+        json_array_append_new(peers, json_pack("{s:s, s:s, s:s}", "name",
+                                               programs[i].name, "status", "present",
+                                               "reason", ""));
     char folder[2100], path[2200], line[512];
     if (peers_folder(folder, sizeof folder))
         return peers;

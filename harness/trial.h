@@ -11,9 +11,11 @@
  * whether cost is linear in N at all.
  *
  * A triple is disturbed when, during it, the kernel switched the flow away against its will,
- * the hypervisor stole time, or the flow was on another CPU than its own. The median
- * bears up to a third of disturbed triples; past that the trial is contaminated, and the
- * runner rejects it whole. The decision sees no figure.
+ * the hypervisor stole time, or the flow was on another CPU than its own. It is kept in the
+ * record, left out of the median, and made again, up to three tries for each triple wanted.
+ * When fewer than half of the wanted ones are undisturbed then, the trial is contaminated and
+ * the runner rejects it whole. Both decisions see the kernel's counts and no figure; and as
+ * every triple is calibrated to the same time, a slow op is no more exposed than a fast one.
  */
 #ifndef TRIAL_H
 #define TRIAL_H
