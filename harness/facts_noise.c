@@ -200,7 +200,9 @@ static double siblings_busy(const struct bench_facts_context *context)
             break;
         if (*end == '-')
             last = strtol(end + 1, &end, 10);
-        for (long cpu = first; cpu <= last && cpu - first < 64; cpu++) {
+        if (first < 0 || last < first || last - first > 64)
+            break;
+        for (long cpu = first; cpu <= last; cpu++) {
             struct ticks now;
             if (cpu == home || ticks_sampled(context, (int)cpu, &now) != 0)
                 continue;
