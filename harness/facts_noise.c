@@ -200,7 +200,7 @@ static double siblings_busy(const struct bench_facts_context *context)
             break;
         if (*end == '-')
             last = strtol(end + 1, &end, 10);
-        if (first < 0 || last < first || last - first > 64)
+        if (first < 0 || last < first || last > 1 << 16)
             break;
         for (long cpu = first; cpu <= last; cpu++) {
             struct ticks now;
