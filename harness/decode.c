@@ -77,37 +77,66 @@ static void add_operand(const ZydisDecodedOperand *operand, struct bench_instruc
         out->bytes_stored += operand->size / 8;
 }
 
-static void format(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands,
-                   uint64_t pc, struct bench_instruction *out)
-{
-    ZydisFormatter formatter;
-    if (!ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT)) ||
-        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
-            &formatter, insn, operands, insn->operand_count_visible, out->text,
-            sizeof(out->text), pc, NULL)))
-        snprintf(out->text, sizeof(out->text), "%s", out->mnemonic);
-}
-
-void bench_decode(const uint8_t *code, size_t code_bytes, uint64_t pc,
-                  struct bench_instruction *out)
+static bool decode(const uint8_t *code, size_t code_bytes, ZydisDecodedInstruction *insn,
+                   ZydisDecodedOperand *operands)
 {
     ZydisDecoder decoder;
+    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, code_bytes, insn, operands));
+}
+
+void bench_decode(const uint8_t *code, size_t code_bytes, struct bench_instruction *out)
+{
     ZydisDecodedInstruction insn;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     memset(out, 0, sizeof(*out));
     out->mnemonic = "(unknown)";
-    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, code_bytes, &insn, operands))) {
-        snprintf(out->text, sizeof(out->text), "(unknown)");
+    if (!decode(code, code_bytes, &insn, operands))
         return;
-    }
     out->mnemonic = ZydisMnemonicGetString(insn.mnemonic);
     out->length_bytes = insn.length;
+    memcpy(out->code, code, insn.length);
     out->kind = kind_of(&insn);
     if (!only_names_memory(&insn) && out->kind != BENCH_XSAVE && out->kind != BENCH_XRSTOR)
         for (unsigned i = 0; i < insn.operand_count; i++)
             add_operand(&operands[i], out);
-    format(&insn, operands, pc, out);
+}
+
+/* AT&T syntax has a star before the operand of an indirect jump or call; Zydis 4.0 has not. */
+static bool is_indirect(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
+{
+    return (insn->mnemonic == ZYDIS_MNEMONIC_JMP || insn->mnemonic == ZYDIS_MNEMONIC_CALL) &&
+           operands[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
+static void insert_star(char *text, size_t text_bytes)
+{
+    char *operand = strrchr(text, ' ');
+    if (operand == NULL || operand[1] == '*' || strlen(text) + 2 > text_bytes)
+        return;
+    memmove(operand + 2, operand + 1, strlen(operand));
+    operand[1] = '*';
+}
+
+void bench_decode_text(const struct bench_instruction *instruction, uint64_t address,
+                       char *text, size_t text_bytes)
+{
+    ZydisDecodedInstruction insn;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisFormatter f;
+    snprintf(text, text_bytes, "%s", instruction->mnemonic);
+    if (!decode(instruction->code, instruction->length_bytes, &insn, operands) ||
+        !ZYAN_SUCCESS(ZydisFormatterInit(&f, ZYDIS_FORMATTER_STYLE_ATT)))
+        return;
+    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
+                              ZYDIS_PADDING_DISABLED);
+    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_DISP_PADDING, ZYDIS_PADDING_DISABLED);
+    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_IMM_PADDING, ZYDIS_PADDING_DISABLED);
+    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE);
+    ZydisFormatterFormatInstruction(&f, &insn, operands, insn.operand_count_visible, text,
+                                    text_bytes, address, NULL);
+    if (is_indirect(&insn, operands))
+        insert_star(text, text_bytes);
 }
 
 /* XGETBV(0): the components that the kernel has enabled. */

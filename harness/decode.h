@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { BENCH_INSTRUCTION_MAX_BYTES = 16 };
+
 enum bench_instruction_kind {
     BENCH_PLAIN,
     BENCH_REPEATED, /* `rep`: the bytes are those of one repetition */
@@ -24,21 +26,24 @@ enum bench_instruction_kind {
 
 struct bench_instruction {
     const char *mnemonic; /* "mov"; static */
-    char text[96];        /* "mov %rsp, (%rdi)" */
+    uint8_t code[BENCH_INSTRUCTION_MAX_BYTES];
     unsigned length_bytes; /* 0: not known */
     uint32_t bytes_loaded, bytes_stored;
     enum bench_instruction_kind kind;
 };
 
-enum { BENCH_INSTRUCTION_MAX_BYTES = 16 };
-
 /* NULL where instructions can be decoded, else why not. */
 const char *bench_decode_absent(void);
 
-/* Decodes the first instruction of `code`, which stands at `pc`. Never fails: what can't be
- * decoded has the mnemonic "(unknown)". */
-void bench_decode(const uint8_t *code, size_t code_bytes, uint64_t pc,
+/* Decodes the first instruction of `code`. Never fails: what can't be decoded has the
+ * mnemonic "(unknown)". */
+void bench_decode(const uint8_t *code, size_t code_bytes,
                   struct bench_instruction *instruction);
+
+/* The instruction as an assembler takes it, at that address: "mov %rsp, (%rdi)". */
+enum { BENCH_INSTRUCTION_TEXT_BYTES = 96 };
+void bench_decode_text(const struct bench_instruction *instruction, uint64_t address,
+                       char *text, size_t text_bytes);
 
 /* Bytes that XSAVE and XRSTOR move for the state components of `mask`: the 64-byte header, the
  * 512-byte legacy region when x87 or SSE state is asked for, and of each other component

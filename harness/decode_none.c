@@ -16,15 +16,20 @@ const char *bench_decode_absent(void)
 #endif
 }
 
-void bench_decode(const uint8_t *code, size_t code_bytes, uint64_t pc,
+void bench_decode(const uint8_t *code, size_t code_bytes,
                   struct bench_instruction *instruction)
 {
     (void)code;
     (void)code_bytes;
-    (void)pc;
     memset(instruction, 0, sizeof(*instruction));
     instruction->mnemonic = "(unknown)";
-    snprintf(instruction->text, sizeof(instruction->text), "(unknown)");
+}
+
+void bench_decode_text(const struct bench_instruction *instruction, uint64_t address,
+                       char *text, size_t text_bytes)
+{
+    (void)address;
+    snprintf(text, text_bytes, "%s", instruction->mnemonic);
 }
 
 uint32_t bench_xstate_bytes(uint64_t mask)

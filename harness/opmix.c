@@ -62,7 +62,7 @@ static int site_index(struct bench_opmix *mix, const struct bench_step *step, ui
         struct bench_site *site = &mix->sites[mix->site_count];
         memset(site, 0, sizeof(*site));
         site->pc = step->pc;
-        bench_decode(code, code_bytes, step->pc, &site->instruction);
+        bench_decode(code, code_bytes, &site->instruction);
         mix->table[slot] = (uint32_t)++mix->site_count;
     }
     *index = mix->table[slot] - 1;

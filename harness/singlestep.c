@@ -86,7 +86,8 @@ static void print_opcodes(const struct counting *c)
 static void print_instruction(struct counting *c, const struct bench_site *site)
 {
     struct bench_symbol symbol = bench_symbols_find(c->symbols, site->pc);
-    char place[96], moved[48] = "";
+    char place[96], moved[48] = "", text[BENCH_INSTRUCTION_TEXT_BYTES];
+    bench_decode_text(&site->instruction, symbol.address, text, sizeof(text));
     if (symbol.function != NULL)
         snprintf(place, sizeof(place), "%s+0x%llx", symbol.function,
                  (unsigned long long)symbol.offset);
@@ -98,7 +99,7 @@ static void print_instruction(struct counting *c, const struct bench_site *site)
         snprintf(moved + strlen(moved), sizeof(moved) - strlen(moved), "%sloads %u",
                  moved[0] != '\0' ? ", " : "", site->instruction.bytes_loaded);
     int width = printf("  %8llx  %-28s %s", (unsigned long long)symbol.address, place,
-                       site->instruction.text);
+                       text);
     printf(moved[0] != '\0' ? "%*s; %s\n" : "%*s%s\n",
            moved[0] == '\0' ? 0 : width < 76 ? 76 - width : 1, "", moved);
 }
@@ -206,10 +207,12 @@ static json_t *opcodes_json(const struct counting *c)
 static json_t *instruction_json(struct counting *c, const struct bench_site *site)
 {
     struct bench_symbol symbol = bench_symbols_find(c->symbols, site->pc);
+    char text[BENCH_INSTRUCTION_TEXT_BYTES];
+    bench_decode_text(&site->instruction, symbol.address, text, sizeof(text));
     return json_pack("{s:s, s:I, s:s?, s:I, s:s, s:s, s:i, s:i}", "module", symbol.module,
                      "address", (json_int_t)symbol.address, "function", symbol.function,
                      "offset", (json_int_t)symbol.offset, "mnemonic",
-                     site->instruction.mnemonic, "text", site->instruction.text,
+                     site->instruction.mnemonic, "text", text,
                      "bytes_stored", (int)site->instruction.bytes_stored, "bytes_loaded",
                      (int)site->instruction.bytes_loaded);
 }

@@ -66,13 +66,13 @@ Test(decode, counts_explicit_and_implicit_bytes)
     for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
         const struct example *e = &examples[i];
         struct bench_instruction got;
-        bench_decode(e->code, sizeof(e->code), 0x1000, &got);
+        bench_decode(e->code, sizeof(e->code), &got);
         cr_expect_str_eq(got.mnemonic, e->mnemonic);
-        cr_expect_eq(got.length_bytes, e->length_bytes, "%s: %u bytes long", got.text,
+        cr_expect_eq(got.length_bytes, e->length_bytes, "%s: %u bytes long", got.mnemonic,
                      got.length_bytes);
-        cr_expect_eq(got.bytes_loaded, e->bytes_loaded, "%s loads %u", got.text,
+        cr_expect_eq(got.bytes_loaded, e->bytes_loaded, "%s loads %u", got.mnemonic,
                      got.bytes_loaded);
-        cr_expect_eq(got.bytes_stored, e->bytes_stored, "%s stores %u", got.text,
+        cr_expect_eq(got.bytes_stored, e->bytes_stored, "%s stores %u", got.mnemonic,
                      got.bytes_stored);
     }
 }
@@ -96,8 +96,8 @@ Test(decode, knows_what_depends_on_registers)
     };
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         struct bench_instruction got;
-        bench_decode(kinds[i].code, sizeof(kinds[i].code), 0, &got);
-        cr_expect_eq(got.kind, kinds[i].kind, "%s is of kind %d", got.text, (int)got.kind);
+        bench_decode(kinds[i].code, sizeof(kinds[i].code), &got);
+        cr_expect_eq(got.kind, kinds[i].kind, "%s is of kind %d", got.mnemonic, (int)got.kind);
     }
 }
 
@@ -117,9 +117,34 @@ Test(decode, survives_what_is_no_instruction)
     need_decoder();
     const uint8_t bad[] = {0x06}; /* push %es: not in 64-bit mode */
     struct bench_instruction got;
-    bench_decode(bad, sizeof(bad), 0, &got);
+    bench_decode(bad, sizeof(bad), &got);
     cr_assert_str_eq(got.mnemonic, "(unknown)");
-    bench_decode(bad, 0, 0, &got);
+    bench_decode(bad, 0, &got);
     cr_assert_str_eq(got.mnemonic, "(unknown)");
     cr_assert_eq(got.length_bytes, 0);
+}
+
+Test(decode, writes_what_an_assembler_takes)
+{
+    need_decoder();
+    const struct {
+        const char *text;
+        uint8_t code[BENCH_INSTRUCTION_MAX_BYTES];
+    } texts[] = {
+        {"mov %rsp, (%rdi)", {0x48, 0x89, 0x27}},
+        {"jmp *0x8(%rsi)", {0xff, 0x66, 0x08}},
+        {"jmp *%rcx", {0xff, 0xe1}},
+        {"call *(%rdi)", {0xff, 0x17}},
+        {"jmp 0x1010", {0xeb, 0x0e}},
+        {"lea 0x1010, %rax", {0x48, 0x8d, 0x05, 0x09, 0x00, 0x00, 0x00}},
+        {"ret", {0xc3}},
+        {"(unknown)", {0x06}},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct bench_instruction instruction;
+        char text[BENCH_INSTRUCTION_TEXT_BYTES];
+        bench_decode(texts[i].code, sizeof(texts[i].code), &instruction);
+        bench_decode_text(&instruction, 0x1000, text, sizeof(text));
+        cr_expect_str_eq(text, texts[i].text);
+    }
 }
