@@ -92,6 +92,10 @@ struct bench_case {
     void (*teardown)(struct bench_trial *t); /* called even when setup() failed */
     int (*measure)(struct bench_trial *t);  /* in place of run; 0, -errno, bench_skip() */
     const void *arg;                        /* the experiment's own parameters */
+
+    /* Ops are done in batches of this many: timed epochs then hold whole batches only, as a
+     * smaller one costs another price per op. 0: no batches. */
+    uint64_t ops_multiple;
 };
 
 /* A program's whole table: `count` experiments, each an array of cases. */

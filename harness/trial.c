@@ -241,12 +241,18 @@ static bool run_triple(struct bench_trial *t, struct triple *triple, bool upward
 
 /* ----------------------------------------------------- calibration, triples */
 
+static uint64_t whole_batches(const struct bench_trial *t, uint64_t ops)
+{
+    uint64_t batch = t->entry->spec->ops_multiple ? t->entry->spec->ops_multiple : 1;
+    return (ops + batch - 1) / batch * batch;
+}
+
 /* Finds N such that N ops last `epoch_ns`: growing from 1, then once more from a second,
  * warm reading. Epochs that are reported play no part (DESIGN rule 2). */
 static bool calibrate(struct bench_trial *t, double epoch_ns)
 {
     double ns;
-    t->ops = 1;
+    t->ops = whole_batches(t, 1);
     for (;;) {
         if (!timed_run(t, t->ops, &ns))
             return false;
@@ -262,6 +268,7 @@ static bool calibrate(struct bench_trial *t, double epoch_ns)
     if (scaled > (double)t->ops || scaled < (double)t->ops / 2)
         t->ops = scaled < 1 ? 1 : scaled > 4.0 * (double)t->ops ? 4 * t->ops
                                                                : (uint64_t)scaled;
+    t->ops = whole_batches(t, t->ops);
     return true;
 }
 
