@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Blocks to Markdown and to one HTML page.
+
+Escaping is by the template environment, not by each template: a value that a template prints
+is escaped because it is printed. Safe marks the few strings that are markup already.
+"""
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from corobench.blocks import Report
+from corobench.wording import Code, markdown, plain
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+CHARTS_DIRECTORY = "results/charts"
+
+
+class Safe(str):
+    """Markdown that needs no escaping."""
+
+
+def files(report: Report) -> dict[str, bytes]:
+    """Every file of the report, by its path below the output directory."""
+    result = {"REPORT.md": _markdown(report).encode()}
+    for picture in report.pictures():
+        for theme, svg in picture.svg.items():
+            result[f"{CHARTS_DIRECTORY}/{picture.name}-{theme}.svg"] = svg
+    result["results/report.html"] = _html(report).encode()
+    return result
+
+
+def _environment(**options: Any) -> jinja2.Environment:
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True,
+                              lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+                              keep_trailing_newline=True, **options)
+
+
+def _markdown(report: Report) -> str:
+    def finalize(value: object) -> str:
+        return value if isinstance(value, Safe) else markdown(value)
+
+    def attribute(value: str) -> Safe:
+        return Safe(escape(plain(value)))
+    template = _environment(finalize=finalize).get_template("report.md.j2")
+    return template.render(report=report, attribute=attribute)
+
+
+def _html(report: Report) -> str:
+    def finalize(value: object) -> Markup:
+        if isinstance(value, Markup):
+            return value
+        words = escape(plain(value))
+        return Markup(f"<code>{words}</code>") if isinstance(value, Code) else words
+
+    def inline(svg: bytes) -> Markup:
+        return Markup("data:image/svg+xml;base64,") + base64.b64encode(svg).decode("ascii")
+    template = _environment(finalize=finalize, autoescape=True).get_template("report.html.j2")
+    return template.render(report=report, inline=inline)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The report's first section: sentences computed from the records, or that say what is missing.
+
+Each function answers one question and returns its sentence. None has a figure of its own.
+"""
+from __future__ import annotations
+
+from corobench.charts import ablation_steps, depth_lines, footprint_cases, needed_words, weight
+from corobench.dataset import COST, STEADY, Case, Dataset
+from corobench.estimates import Estimate
+from corobench.wording import listing, number, percent, size
+
+MISSING_WORDS = "not in these records"
+
+
+def sentences(data: Dataset) -> list[str]:
+    return [switch_cost(data), compared(data, "ucontext", "swapcontext"),
+            compared(data, "pthread-futex", "handoff between two pthreads by futex on one CPU"),
+            why_cheap(data), registers_share(data), deep_stacks(data), spawning(data),
+            weighing(data)]
+
+
+def _switch(data: Dataset, subject: str) -> Case | None:
+    """The subject's headline: different sites where it has them."""
+    found = data.find("switch", subject, site="diff") or data.find("switch", subject)
+    return found if found is not None and found.values(COST) else None
+
+
+def _ns(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{number(found.median)} ns (n = {found.n}, too few for an interval)"
+    return f"{number(found.median)} ns (95 % interval {number(found.low)} to " \
+           f"{number(found.high)})"
+
+
+def _cost(case: Case) -> str:
+    found = case.estimate(COST)
+    return MISSING_WORDS if found is None else _ns(found)
+
+
+def _factor(found: Estimate | None) -> str:
+    if found is None:
+        return "a ratio that can't be formed"
+    words = f"{number(found.median)} times that"
+    if found.low is None or found.high is None:
+        return words
+    return f"{words} ({number(found.low)} to {number(found.high)})"
+
+
+def switch_cost(data: Dataset) -> str:
+    case = _switch(data, "coro-inline")
+    if case is None:
+        return f"What the three-register coroutine switch costs is {MISSING_WORDS}."
+    cycles = case.median(STEADY)
+    words = f"A coroutine switch costs {_cost(case)}"
+    words += f", {number(cycles)} estimated cycles" if cycles is not None else ""
+    words += f" (three registers, inline, {case.variant or 'no parameters'}"
+    words += ", one CPU)."
+    same = data.find("switch", "coro-inline", site="same")
+    if same is not None and same is not case and same.values(COST):
+        words += f" Between flows that resume at one and the same site it costs {_cost(same)}."
+    abi = _switch(data, "coro-abi")
+    if abi is not None:
+        words += f" The function that keeps the ABI's registers costs {_cost(abi)}."
+    return words
+
+
+def compared(data: Dataset, subject: str, words: str) -> str:
+    case, base = _switch(data, subject), _switch(data, "coro-inline")
+    if case is None:
+        return f"What a {words} costs is {MISSING_WORDS}."
+    if base is None:
+        return f"A {words} costs {_cost(case)}; there is no coroutine switch to compare it with."
+    return f"A {words} costs {_cost(case)}: {_factor(data.ratio(case, base))}."
+
+
+def why_cheap(data: Dataset) -> str:
+    steps = ablation_steps(data)
+    if len(steps) < 2:
+        return f"What each part of a switch's contract costs (ablation) is {MISSING_WORDS}."
+    costs = [step.median(COST) or 0.0 for step in steps]
+    gains = [(later - earlier, step) for earlier, later, step
+             in zip(costs, costs[1:], steps[1:])]
+    gain, largest = max(gains, key=lambda pair: pair[0])
+    span = max(costs) - costs[0]
+    first = steps[0]
+    words = (f"From the smallest contract ({first.params.get('contract', first.variant)}, "
+             f"{_bytes(first)} saved, {number(costs[0])} ns) to the dearest, one switch grows "
+             f"to {number(max(costs))} ns")
+    if span <= 0 or gain <= 0:
+        return words + ": no part of the contract adds anything that can be seen."
+    return (f"{words}; the largest single step is "
+            f"{largest.params.get('contract', largest.variant)}, which adds {number(gain)} ns, "
+            f"{percent(gain / span)} of the way"
+            f"{' (it enters the kernel)' if _kernel(largest) else ''}.")
+
+
+def _bytes(case: Case) -> str:
+    return size(case.contract.bytes_saved) if case.contract else "unknown bytes"
+
+
+def _kernel(case: Case) -> bool:
+    return case.contract is not None and case.contract.kernel_entry
+
+
+def registers_share(data: Dataset) -> str:
+    """How much of the gap to a thread's switch saving registers could explain."""
+    user = [step for step in ablation_steps(data) if not _kernel(step)]
+    thread, base = _switch(data, "pthread-futex"), _switch(data, "coro-inline")
+    if len(user) < 2 or thread is None or base is None:
+        return f"How much of a thread's cost saved registers explain is {MISSING_WORDS}."
+    widest = max(user, key=lambda step: step.median(COST) or 0)
+    added = (widest.median(COST) or 0) - (user[0].median(COST) or 0)
+    gap = (thread.median(COST) or 0) - (base.median(COST) or 0)
+    if gap <= 0:
+        return "The futex handoff is no dearer than the coroutine switch in these records."
+    return (f"Saving registers explains at most {percent(added / gap)} of the gap between that "
+            f"handoff and a coroutine switch: the dearest contract that stays in user space "
+            f"({widest.params.get('contract', widest.variant)}, {_bytes(widest)}) adds "
+            f"{number(added)} ns, and the gap is {number(gap)} ns.")
+
+
+def deep_stacks(data: Dataset) -> str:
+    lines = {name: points for name, points in depth_lines(data).items() if len(points) > 1}
+    if not lines:
+        return f"Whether a deep stack makes a switch dearer is {MISSING_WORDS}."
+    ranges = {(points[0][0], points[-1][0]) for points in lines.values()}
+    parts = []
+    for name, points in lines.items():
+        (shallow, first), (deep, last) = points[0], points[-1]
+        ratio = data.ratio(last, first)
+        if ratio is not None:
+            span = f" ({size(deep)})" if len(ranges) > 1 else ""
+            parts.append(f"{name} {number(ratio.median)} times{span}")
+    shallow, deep = max(ranges, key=lambda pair: pair[1])
+    return (f"With {size(deep)} of live stack in place of {size(shallow)}, a switch costs: "
+            f"{listing(parts, 8)}.")
+
+
+def spawning(data: Dataset) -> str:
+    cases = [case for case in data.of("spawn") if case.values(COST)]
+    cheapest: dict[str, Case] = {}
+    for case in sorted(cases, key=lambda case: case.median(COST) or 0):
+        cheapest.setdefault(case.subject, case)
+    if not cheapest:
+        return f"What creating a flow costs is {MISSING_WORDS}."
+    parts = [f"{case.subject} {number(case.median(COST))} ns"
+             f"{f' ({case.variant})' if case.variant else ''}" for case in cheapest.values()]
+    return f"To create a flow, run it and join it costs, at best: {listing(parts, 8)}."
+
+
+def weighing(data: Dataset) -> str:
+    lightest: dict[str, Case] = {}
+    for case in sorted(footprint_cases(data), key=lambda case: sum(weight(case).values())):
+        lightest.setdefault(case.subject, case)
+    if not lightest:
+        return f"What a parked flow weighs is {MISSING_WORDS}."
+    parts = [f"{case.subject} {needed_words(case).replace('≥', 'at least')}"
+             f"{f' ({case.variant})' if case.variant else ''}" for case in lightest.values()]
+    return (f"A parked flow needs, at least, resident memory, page tables and kernel memory "
+            f"together: {listing(parts, 8)}.")
