@@ -442,6 +442,16 @@ static void report_counters(struct bench_trial *t, struct bench_counters *counte
 
 /* ------------------------------------------------------------------- trial */
 
+/* Not inlined: the instructions between the marks must be the same in both calls, or the slope
+ * is not an integer. */
+static __attribute__((noinline)) uint64_t run_between_marks(struct bench_trial *t, uint64_t ops)
+{
+    bench_mark();
+    uint64_t counted = t->entry->spec->run(t, ops);
+    bench_mark();
+    return counted;
+}
+
 /* The single-stepper wants N and 2N between breakpoints; N-differencing instruments such as
  * Valgrind want one call and nothing that depends on N. */
 static void run_marked(struct bench_trial *t)
@@ -450,9 +460,7 @@ static void run_marked(struct bench_trial *t)
     if (!run_proved(t, n)) /* warm: lazy things happen outside the marks */
         return;
     for (int factor = 1; factor <= 2; factor++) {
-        bench_mark();
-        uint64_t counted = t->entry->spec->run(t, n * (uint64_t)factor);
-        bench_mark();
+        uint64_t counted = run_between_marks(t, n * (uint64_t)factor);
         if (counted != n * (uint64_t)factor) {
             bench_fail(t, "counted %llu of %llu operations", (unsigned long long)counted,
                        (unsigned long long)n * (unsigned)factor);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * main.c: the menu. Every experiment of corobench, in the order in which the report tells
+ * its story: what a switch costs, why, whether depth matters, what a flow costs to make,
+ * to keep and how many there can be, and what talking between flows costs.
+ */
+#include "experiments.h"
+
+int main(int argc, char **argv)
+{
+    const struct bench_experiment experiments[] = {
+        {"switch", "what does a switch between two flows cost?", switch_cases,
+         switch_case_count},
+        {"ablation", "is it cheap because it saves few registers?", ablation_cases,
+         ablation_case_count},
+        {"depth", "does the cost grow with the live stack?", depth_cases, depth_case_count},
+        {"spawn", "what does it cost to create, run and join a flow?", spawn_cases,
+         spawn_case_count},
+        {"footprint", "what does a parked flow weigh?", footprint_cases,
+         footprint_case_count},
+        {"limit", "how many flows until creation fails, and what bound it?", limit_cases,
+         limit_case_count},
+        {"message", "what does it cost to pass an item over shared memory?", message_cases,
+         message_case_count},
+        {"counter", "what does a shared counter cost?", counter_cases, counter_case_count},
+    };
+    return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
+}
