@@ -464,6 +464,8 @@ static int print_record(const json_t *record, bool text)
 static int trial_of(const char *name, const struct bench_trial_options *o, bool text)
 {
     struct own_cases own = {.table = {0}};
+    if (o->fixed_ops)
+        json_object_seed(1); /* a random seed makes jansson's instruction counts vary */
     int code = own_load(&own);
     const struct bench_entry *entry = code ? NULL : own_case(&own, name);
     json_t *record = entry ? bench_trial_run(entry, o) : NULL;

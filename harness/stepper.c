@@ -147,9 +147,7 @@ static char *const fixed_environment[] = {"COROBENCH_COUNT=1",
 static void run_child(char *const argv[], int pipe_fd)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* until PTRACE_O_EXITKILL is set */
-    int null_fd = open("/dev/null", O_WRONLY);
-    if (null_fd >= 0)
-        dup2(null_fd, STDOUT_FILENO); /* stdout is for the tracer's figures */
+    dup2(STDERR_FILENO, STDOUT_FILENO); /* stdout is for the tracer's figures */
     if (personality(ADDR_NO_RANDOMIZE) == -1)
         complain(pipe_fd, STAGE_RANDOMISED);
     if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
