@@ -171,6 +171,7 @@ static int footprint_measure(struct bench_trial *t)
     if (!parked)
         return -ENOMEM;
     struct readings readings = {0};
+    bench_kernel_memory_settle();
     int err = grow_and_read(t, parked, &readings);
     if (!err && config->flow.kind == PARKED_PROCESS)
         report_children(t, parked);

@@ -359,7 +359,7 @@ const struct bench_case limit_cases[] = {
           1024, 60, PARKED_PTHREAD, 8388608, CORO_GUARD_NONE),
     LIMIT("fork", "bound=2000", BENCH_DEFAULT, BENCH_THREADS, 2000, 100, 2, PARKED_PROCESS, 0,
           CORO_GUARD_NONE),
-    LIMIT("fork", "bound=40000", BENCH_FULL, BENCH_THREADS, 40000, 500, 60, PARKED_PROCESS, 0,
+    LIMIT("fork", "bound=10000", BENCH_FULL, BENCH_THREADS, 10000, 500, 30, PARKED_PROCESS, 0,
           CORO_GUARD_NONE),
 };
 const size_t limit_case_count = sizeof limit_cases / sizeof *limit_cases;

@@ -382,6 +382,7 @@ static uint64_t message_run(struct bench_trial *t, uint64_t ops)
         .kernel_switches_max = (least) > 0 ? 100 : 0, .setup = message_setup,                \
         .run = message_run, .teardown = message_teardown,                                    \
         .arg = &(const struct message_config){n, produce_, consume_},                        \
+        .ops_multiple = 4 * (n),                                                             \
     }
 #define STREAM(subject, name, n, places, profile, least)                                     \
     MESSAGE(subject, "stream", "one item passed", n, places, profile, least, name##_produce, \
@@ -390,7 +391,9 @@ static uint64_t message_run(struct bench_trial *t, uint64_t ops)
     MESSAGE(subject, "roundtrip", "one round trip: request and reply", n, places, profile,   \
             least, name##_produce_requests, name##_consume_requests)
 
-/* On one CPU a capacity of 1 makes the two sides take turns: at least a kernel switch per item. */
+/* Epochs of whole multiples of the capacity, several of it: an epoch that the queue could hold
+ * would never make the producer wait. On one CPU a capacity of 1 makes the two sides take turns: at least a kernel
+ * switch per item. */
 const struct bench_case message_cases[] = {
     STREAM("pthread-condvar", condvar, 1, HERE, BENCH_DEFAULT, 0.9),
     STREAM("pthread-condvar", condvar, 1, ELSEWHERE, BENCH_DEFAULT, 0),

@@ -317,13 +317,17 @@ static uint64_t ucontext_run_1000(struct bench_trial *t, uint64_t ops)
 {
     return spawn_all(t, ops, ucontext_batch, 1000);
 }
+static uint64_t pthread_run_100(struct bench_trial *t, uint64_t ops)
+{
+    return spawn_all(t, ops, thread_batch, 100);
+}
 static uint64_t pthread_run_1000(struct bench_trial *t, uint64_t ops)
 {
     return spawn_all(t, ops, thread_batch, 1000);
 }
-static uint64_t fork_run_1000(struct bench_trial *t, uint64_t ops)
+static uint64_t fork_run_100(struct bench_trial *t, uint64_t ops)
 {
-    return spawn_all(t, ops, fork_batch, 1000);
+    return spawn_all(t, ops, fork_batch, 100);
 }
 
 /* On one CPU a thread's or child's turn costs its creator the CPU at least once. */
@@ -334,7 +338,7 @@ static uint64_t fork_run_1000(struct bench_trial *t, uint64_t ops)
         .profile = profile_, .flags = flags_, .kernel_switches_min = least,                  \
         .kernel_switches_max = most, .setup = spawn_setup, .run = run_##_run_##n,            \
         .teardown = spawn_teardown,                                                          \
-        .arg = &(const struct spawn_config){batch_, n, stacks_},                             \
+        .arg = &(const struct spawn_config){batch_, n, stacks_}, .ops_multiple = n,          \
     }
 #define USER(subject, stacks_word, stacks, batch, n, run, profile)                           \
     SPAWN(subject, "stacks=" stacks_word ",", stacks, batch, n, run, profile, 0, 0, 0.01)
@@ -359,8 +363,9 @@ const struct bench_case spawn_cases[] = {
     THREAD("cold", COLD, 1, BENCH_DEFAULT, 0.9),
     THREAD("cold", COLD, 1000, BENCH_FULL, 0),
     THREAD("default", BY_GLIBC, 1, BENCH_QUICK, 0.9),
-    THREAD("default", BY_GLIBC, 1000, BENCH_DEFAULT, 0),
+    THREAD("default", BY_GLIBC, 100, BENCH_DEFAULT, 0),
+    THREAD("default", BY_GLIBC, 1000, BENCH_FULL, 0),
     FORK(1, BENCH_DEFAULT, 0.9),
-    FORK(1000, BENCH_FULL, 0),
+    FORK(100, BENCH_FULL, 0),
 };
 const size_t spawn_case_count = sizeof spawn_cases / sizeof *spawn_cases;

@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A slabinfo of 300 caches is 40 KB. */
@@ -121,6 +124,28 @@ int bench_kernel_memory_read(struct bench_kernel_memory *memory)
     if (live_bytes >= 0)
         memory->object_bytes = (uint64_t)live_bytes;
     return 0;
+}
+
+/* Tasks and mappings are freed after an RCU grace period, which MEMBARRIER_CMD_GLOBAL happens to
+ * wait for. Where it is refused (isolated CPUs), the polling has to do. */
+void bench_kernel_memory_settle(void)
+{
+    enum { POLLS_MAX = 25, STILL_POLLS = 2 };
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    const uint64_t still_bytes = 32 * 1024;
+    struct bench_kernel_memory memory;
+    uint64_t before = 0;
+    for (int i = 0; i < 2; i++)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+    for (int poll = 0, still = 0; poll < POLLS_MAX && still < STILL_POLLS; poll++) {
+        if (bench_kernel_memory_read(&memory))
+            return;
+        uint64_t now = memory.stack_bytes + memory.object_bytes;
+        uint64_t change = now > before ? now - before : before - now;
+        still = change < still_bytes ? still + 1 : 0;
+        before = now;
+        nanosleep(&pause, NULL);
+    }
 }
 
 /* A file with one number, which may be "max". */

@@ -47,6 +47,10 @@ struct bench_kernel_memory {
 /* Not in it: per-CPU counters (an mm has some), page tables. 0 or -errno, -ENODATA. */
 int bench_kernel_memory_read(struct bench_kernel_memory *memory);
 
+/* Waits until the kernel has freed what earlier processes left (it does so in the background, some
+ * 10 ms later) and the figures stand still, but 300 ms at most. */
+void bench_kernel_memory_settle(void);
+
 /* MemAvailable, or what is left in this process's cgroups where that is less. 0: unknown. */
 uint64_t bench_memory_available_bytes(void);
 

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "parked.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct parked_config configs[] = {
+    {PARKED_CORO, 1024, CORO_GUARD_NONE},
+    {PARKED_CORO, 4096, CORO_GUARD_MPROTECT},
+    {PARKED_CORO, 4096, CORO_GUARD_MADVISE},
+    {PARKED_UCONTEXT, 65536, CORO_GUARD_NONE},
+    {PARKED_PTHREAD, 65536, CORO_GUARD_NONE},
+    {PARKED_PROCESS, 0, CORO_GUARD_NONE},
+};
+
+static size_t threads_of_this_process(void)
+{
+    size_t threads = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    cr_assert_not_null(tasks);
+    for (const struct dirent *entry; (entry = readdir(tasks));)
+        threads += entry->d_name[0] != '.';
+    closedir(tasks);
+    return threads;
+}
+
+static struct parked *grown_or_skip(const struct parked_config *config, size_t flows)
+{
+    struct parked *parked = parked_new(config);
+    cr_assert_not_null(parked);
+    int err = parked_grow(parked, flows);
+    if (err == -ENOTSUP)
+        cr_skip_test("this kernel has no MADV_GUARD_INSTALL");
+    cr_assert_eq(err, 0, "%s", strerror(-err));
+    return parked;
+}
+
+ParameterizedTestParameters(parked, counts_each_flow_and_ends_them_all)
+{
+    return cr_make_param_array(const struct parked_config, (void *)configs,
+                               sizeof configs / sizeof *configs);
+}
+
+ParameterizedTest(const struct parked_config *config, parked,
+                  counts_each_flow_and_ends_them_all)
+{
+    size_t threads_before = threads_of_this_process();
+    struct parked *parked = grown_or_skip(config, 20);
+    cr_assert_eq(parked_count(parked), 20);
+    cr_assert_eq(parked_grow(parked, 13), 0);
+    cr_assert_eq(parked_count(parked), 33);
+    parked_destroy(parked);
+    cr_assert_eq(threads_of_this_process(), threads_before);
+    cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
+    cr_assert_eq(errno, ECHILD);
+}
+
+Test(parked, destroying_nothing_is_allowed)
+{
+    parked_destroy(NULL);
+    parked_destroy(parked_new(&configs[0]));
+}
+
+Test(parked, processes_are_known_by_index_in_the_order_made)
+{
+    const struct parked_config config = {PARKED_PROCESS, 0, CORO_GUARD_NONE};
+    struct parked *parked = grown_or_skip(&config, 3);
+    cr_assert_eq(parked_grow(parked, 2), 0);
+    for (size_t i = 0; i < 5; i++) {
+        cr_assert_eq(kill(parked_process(parked, i), 0), 0, "process %zu", i);
+        for (size_t j = 0; j < i; j++)
+            cr_assert_neq(parked_process(parked, i), parked_process(parked, j));
+    }
+    parked_destroy(parked);
+}
+
+Test(parked, flows_made_before_a_refusal_stay_and_are_ended)
+{
+    const struct parked_config config = {PARKED_PTHREAD, 64 << 20, CORO_GUARD_NONE};
+    struct rlimit limit = {1 << 30, 1 << 30}; /* room for some of twenty 64 MB stacks */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    cr_skip_test("sanitizers need more address space than RLIMIT_AS would leave");
+#endif
+    size_t threads_before = threads_of_this_process();
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    struct parked *parked = parked_new(&config);
+    int err = parked_grow(parked, 20);
+    cr_assert(err == -EAGAIN || err == -ENOMEM, "%s", strerror(-err));
+    cr_assert_gt(parked_count(parked), 0);
+    cr_assert_lt(parked_count(parked), 20);
+    parked_destroy(parked);
+    cr_assert_eq(threads_of_this_process(), threads_before);
+}
+
+Test(parked, processes_die_with_their_parent)
+{
+    int line[2];
+    cr_assert_eq(pipe(line), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        const struct parked_config config = {PARKED_PROCESS, 0, CORO_GUARD_NONE};
+        struct parked *parked = parked_new(&config);
+        if (parked_grow(parked, 3) == 0)
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    close(line[1]);
+    int status;
+    cr_assert_eq(waitpid(parent, &status, 0), parent);
+    cr_assert(WIFSIGNALED(status));
+    char byte; /* end of file comes when the last holder of the writing end is gone */
+    alarm(10);
+    cr_assert_eq(read(line[0], &byte, 1), 0);
+}
