@@ -45,7 +45,7 @@ class Metric:
 @dataclass(frozen=True)
 class Contract:
     saves: str
-    bytes_saved: int
+    bytes_saved: int  # -1: not known
     fp_control: bool
     signal_mask: bool
     tls_base: bool
@@ -303,13 +303,18 @@ def _environment(record: dict[str, Any]) -> Environment:
         cases=tuple(record["cases"]), peers=tuple(Peer(**peer) for peer in record["peers"]))
 
 
+def _contract(fields: dict[str, Any]) -> Contract:
+    stored = fields["bytes_saved"]
+    return Contract(**{**fields, "bytes_saved": -1 if stored is None else stored})
+
+
 def _trial(record: dict[str, Any]) -> Trial:
     contract = record["contract"]
     return Trial(
         run=record["run"], round=int(record["round"]), arm=record["arm"],
         attempt=int(record["attempt"]), case=record["case"], experiment=record["experiment"],
         subject=record["subject"], params=record["params"], placement=record["placement"],
-        contract=None if contract is None else Contract(**contract), op=record["op"],
+        contract=None if contract is None else _contract(contract), op=record["op"],
         metrics={name: Metric(**metric) for name, metric in record["metrics"].items()},
         flags=tuple(record["flags"]), notes=record["notes"], skipped=record["skipped"],
         error=record["error"], reasons=tuple(record.get("reasons", ())))
