@@ -21,9 +21,12 @@ from corobench.style import (THEMES, Palette, Theme, label, legend_below, log_ax
 from corobench.wording import number, size
 
 SITES = ("same", "diff", "deep-same", "deep-diff", "sixteen")
-# The order in which the contract grows; a step that is not named here comes last.
-CONTRACTS = ("sp-pc", "+bp", "+callee-saved", "+fpctl", "+gpr16", "+xmm16", "+xsave-clean",
-             "+xsave-dirty", "+fsbase", "+sigmask")
+# How the contract grows: each step, and the one that it adds to. XSAVE takes the place of the
+# control words and XMM, so its step adds to the sixteen general registers.
+CONTRACTS = {"sp-pc": "", "bp": "sp-pc", "callee-saved": "bp", "fpctl": "callee-saved",
+             "gpr16": "fpctl", "xmm16": "gpr16", "xsave-clean": "gpr16",
+             "xsave-dirty": "xsave-clean", "xsavec-clean": "gpr16",
+             "xsavec-dirty": "xsavec-clean", "fsbase": "xsave-clean", "sigmask": "xsave-clean"}
 WEIGHTS = (("resident_bytes", "resident"), ("page_table_bytes", "page tables"),
            ("kernel_bytes", "kernel"))
 HEADLINES = (("coro-inline", "diff"), ("coro-abi", "diff"), ("boost-fcontext", "diff"),
@@ -64,13 +67,29 @@ def reference(data: Dataset) -> Case | None:
     preferred = data.find("switch", "coro-inline", site="diff")
     if preferred is not None and (preferred.median(COST) or 0) > 0:
         return preferred
-    return min(costs(data, "switch"), key=lambda case: case.median(COST) or 0, default=None)
+    cheapest = sorted(costs(data, "switch"), key=lambda case: case.median(COST) or 0)
+    return cheapest[0] if cheapest else None
+
+
+def contract_word(case: Case) -> str:
+    return case.params.get("contract", "").lstrip("+")
 
 
 def contract_order(case: Case) -> tuple[int, int]:
-    word = case.params.get("contract", "")
-    step = CONTRACTS.index(word) if word in CONTRACTS else len(CONTRACTS)
+    """In the order of CONTRACTS; a step that is not named there comes last."""
+    words = list(CONTRACTS)
+    word = contract_word(case)
+    step = words.index(word) if word in CONTRACTS else len(words)
     return step, case.contract.bytes_saved if case.contract else 0
+
+
+def ablation_parent(step: Case, steps: list[Case]) -> Case | None:
+    """The nearest step that this one adds to, among those measured."""
+    found = {contract_word(one): one for one in steps}
+    word = CONTRACTS.get(contract_word(step), "")
+    while word and word not in found:
+        word = CONTRACTS[word]
+    return found.get(word)
 
 
 def weight(case: Case) -> dict[str, float]:
@@ -152,20 +171,26 @@ def draw_ratio(theme: Theme, data: Dataset, chart: Chart) -> Any:
 
 def ablation_steps(data: Dataset) -> list[Case]:
     return sorted((case for case in costs(data, "ablation")
-                   if case.contract is not None and case.contract.bytes_saved >= 0),
+                   if "contract" in case.params and case.contract is not None
+                   and case.contract.bytes_saved >= 0),
                   key=contract_order)
 
 
 def draw_ablation(theme: Theme, data: Dataset, chart: Chart) -> Any:
     steps = ablation_steps(data)
-    figure = new_figure(4.6 + 0.1 * max(0, len(steps) - 10))
+    figure = new_figure(4.6 + 0.24 * max(0, len(steps) - 12))
     axes, key = figure.subplots(1, 2, gridspec_kw={"width_ratios": [1.45, 1]})
     found = [step.estimate(COST) for step in steps]
     x = [max(step.contract.bytes_saved, 1) if step.contract else 1 for step in steps]
     y = [estimate.median if estimate else 0.0 for estimate in found]
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.plot(x, y, color=theme.grid, linewidth=1.5, zorder=1)
+    for index, step in enumerate(steps):
+        parent = ablation_parent(step, steps)
+        if parent is not None:
+            at = steps.index(parent)
+            axes.plot([x[at], x[index]], [y[at], y[index]], color=theme.grid, linewidth=1.5,
+                      zorder=1)
     kernel = [bool(step.contract and step.contract.kernel_entry) for step in steps]
     for index, estimate in enumerate(found):
         colour = theme.colours[4 if kernel[index] else 0]
@@ -200,7 +225,7 @@ def _label_offsets(axes: Any, points: list[tuple[float, float]]) -> list[tuple[i
         def clearance(offset: tuple[int, int]) -> float:
             mine = (x + offset[0], y + offset[1])
             return min(min(math.dist(mine, other) for other in taken), 13)
-        best = max(((-3, 13), (14, 0), (3, -13), (-14, 0), (11, 11), (11, -11), (-11, -11)),
+        best = max(((-3, 13), (14, 0), (3, -13), (-14, 0), (11, 11), (-20, 4), (21, 4)),
                    key=clearance)
         offsets.append(best)
         taken.append((x + best[0], y + best[1]))
@@ -211,7 +236,7 @@ def _ablation_key(theme: Theme, key: Any, steps: list[Case], y: list[float],
                   kernel: list[bool]) -> None:
     key.set_axis_off()
     key.set_xlim(0, 1)
-    rows = max(len(steps) + 1, 11)
+    rows = len(steps) + 1
     key.set_ylim(rows, -0.5)
     for x, word, align in ((0.13, "contract", "left"), (0.78, "bytes", "right"),
                            (1.0, "ns", "right")):
@@ -221,7 +246,7 @@ def _ablation_key(theme: Theme, key: Any, steps: list[Case], y: list[float],
         stored = step.contract.bytes_saved if step.contract else 0
         key.text(0.08, index + 1, str(index + 1), ha="right", va="center", fontweight="bold",
                  color=colour)
-        key.text(0.13, index + 1, label(step.params.get("contract", step.variant))[:22],
+        key.text(0.13, index + 1, label(contract_word(step))[:22],
                  ha="left", va="center")
         key.text(0.78, index + 1, f"{stored:,}", ha="right", va="center")
         key.text(1.0, index + 1, number(y[index]), ha="right", va="center")
@@ -236,6 +261,7 @@ def draw_footprint(theme: Theme, data: Dataset, chart: Chart) -> Any:
     figure = new_figure(0.42 * len(cases) + 2.4)
     total_axes, share_axes = figure.subplots(1, 2, sharey=True,
                                              gridspec_kw={"width_ratios": [1.35, 1]})
+    figure.get_layout_engine().set(wspace=0.06)
     total_axes.set_xscale("log", base=2)
     for y, case in enumerate(cases):
         total = sum(weight(case).values())
@@ -348,6 +374,36 @@ def draw_depth(theme: Theme, data: Dataset, chart: Chart) -> Any:
     return figure
 
 
+def live_lines(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
+    lines: dict[str, list[tuple[int, Case]]] = {}
+    for case in costs(data, "ablation"):
+        word = case.params.get("live", "")
+        if word.isascii() and word.isdigit() and len(word) < 4:
+            lines.setdefault(case.subject, []).append((int(word), case))
+    return {name: sorted(points, key=lambda point: point[0]) for name, points in lines.items()}
+
+
+def draw_live(theme: Theme, data: Dataset, chart: Chart) -> Any:
+    lines = live_lines(data)
+    palette = Palette(theme, list(lines))
+    figure = new_figure(3.8)
+    axes = figure.subplots()
+    for name, points in lines.items():
+        colour = palette.colour(name)
+        found = [(live, estimate) for live, case in points
+                 if (estimate := case.estimate(COST)) is not None]
+        axes.plot([live for live, _ in found], [one.median for _, one in found],
+                  marker=palette.marker(name), color=colour, markersize=6, label=label(name))
+        for live, estimate in found:
+            _whisker(axes, live, estimate, 0, True, colour)
+    axes.set_xticks(sorted({live for points in lines.values() for live, _ in points}))
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("values that live in registers across the switch")
+    axes.set_ylabel("ns per one-way switch")
+    legend_below(figure, axes, columns=4)
+    return figure
+
+
 def draw_bars(theme: Theme, data: Dataset, chart: Chart) -> Any:
     """Horizontal bars per case, a panel per experiment, on a log scale where they need it."""
     panels = [(name, sorted(costs(data, name), key=lambda case: -(case.median(COST) or 0)))
@@ -409,12 +465,16 @@ def _bars(name: str, experiments: tuple[str, ...], heading: str) -> Chart:
 
 
 CHARTS = (
-    Chart("switch-ratio", ("switch",), "What one one-way switch costs, in inline switches",
-          "Points are medians of paired ratios, lines their 95 % intervals. Lower is better.",
+    Chart("switch-ratio", ("switch",), "What a one-way switch costs",
+          "Times the cost of the case under the axis: medians of paired ratios, lines are their "
+          "95 % intervals. Lower is better.",
           draw_ratio, lambda data: reference(data) is not None),
     Chart("ablation", ("ablation",), "Is it cheap because few registers are saved?",
           "One switch under a growing contract; squares enter the kernel. Lower is better.",
           draw_ablation, lambda data: len(ablation_steps(data)) > 1),
+    Chart("live-values", ("ablation",), "What do registers cost that the caller must keep?",
+          "The inline switch saves what is live at the call; a function saves all it must. Lower "
+          "is better.", draw_live, lambda data: bool(live_lines(data))),
     Chart("footprint", ("footprint",), "What a parked flow weighs",
           "Bytes per flow, by the slope over counts of flows. Lower is better.",
           draw_footprint, lambda data: bool(footprint_cases(data))),

@@ -132,7 +132,7 @@ def log_axis(axis: Any, bytes_axis: bool = False, suffix: str = "") -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: _round_tick(word, value) + suffix))
     axis.set_minor_formatter(NullFormatter())
     if bytes_axis:
-        axis.set_major_locator(LogLocator(base=16 if decades > 2.5 else 4, numticks=12))
+        axis.set_major_locator(LogLocator(base=16 if decades > 3.2 else 4, numticks=12))
         axis.set_minor_locator(NullLocator())
     elif decades < 1.6:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))

@@ -5,7 +5,8 @@ Each function answers one question and returns its sentence. None has a figure o
 """
 from __future__ import annotations
 
-from corobench.charts import ablation_steps, depth_lines, footprint_cases, needed_words, weight
+from corobench.charts import (ablation_parent, ablation_steps, contract_word, depth_lines,
+                              footprint_cases, needed_words, weight)
 from corobench.dataset import COST, STEADY, Case, Dataset
 from corobench.estimates import Estimate
 from corobench.wording import listing, number, percent, size
@@ -78,21 +79,22 @@ def why_cheap(data: Dataset) -> str:
     steps = ablation_steps(data)
     if len(steps) < 2:
         return f"What each part of a switch's contract costs (ablation) is {MISSING_WORDS}."
-    costs = [step.median(COST) or 0.0 for step in steps]
-    gains = [(later - earlier, step) for earlier, later, step
-             in zip(costs, costs[1:], steps[1:])]
-    gain, largest = max(gains, key=lambda pair: pair[0])
-    span = max(costs) - costs[0]
-    first = steps[0]
-    words = (f"From the smallest contract ({first.params.get('contract', first.variant)}, "
-             f"{_bytes(first)} saved, {number(costs[0])} ns) to the dearest, one switch grows "
-             f"to {number(max(costs))} ns")
-    if span <= 0 or gain <= 0:
-        return words + ": no part of the contract adds anything that can be seen."
-    return (f"{words}; the largest single step is "
-            f"{largest.params.get('contract', largest.variant)}, which adds {number(gain)} ns, "
-            f"{percent(gain / span)} of the way"
-            f"{' (it enters the kernel)' if _kernel(largest) else ''}.")
+    first, dearest = steps[0], max(steps, key=_median)
+    words = (f"From the smallest contract ({contract_word(first)}, {_bytes(first)} saved, "
+             f"{number(_median(first))} ns) to the dearest ({contract_word(dearest)}, "
+             f"{_bytes(dearest)}) one and the same switch grows to {number(_median(dearest))} ns")
+    gains = [(_median(step) - _median(parent), step, parent) for step in steps
+             if (parent := ablation_parent(step, steps)) is not None]
+    gain, added, base = max(gains, key=lambda one: one[0], default=(0.0, first, first))
+    if gain <= 0:
+        return words + "."
+    return (f"{words}; the largest single addition is {contract_word(added)}, {number(gain)} ns "
+            f"over {contract_word(base)}"
+            f"{' (it enters the kernel)' if _kernel(added) else ''}.")
+
+
+def _median(case: Case) -> float:
+    return case.median(COST) or 0.0
 
 
 def _bytes(case: Case) -> str:
@@ -116,8 +118,7 @@ def registers_share(data: Dataset) -> str:
         return "The futex handoff is no dearer than the coroutine switch in these records."
     return (f"Saving registers explains at most {percent(added / gap)} of the gap between that "
             f"handoff and a coroutine switch: the dearest contract that stays in user space "
-            f"({widest.params.get('contract', widest.variant)}, {_bytes(widest)}) adds "
-            f"{number(added)} ns, and the gap is {number(gap)} ns.")
+            f"({contract_word(widest)}, {_bytes(widest)}) adds {number(added)} ns, and the gap is {number(gap)} ns.")
 
 
 def deep_stacks(data: Dataset) -> str:

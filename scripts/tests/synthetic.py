@@ -27,10 +27,11 @@ COST_NS = {
     "pthread-condvar": {"diff": 2300.0},
     "pthread-pipe": {"diff": 2151.0},
 }
-CONTRACTS = (("sp-pc", 16, 0.67), ("+bp", 24, 0.7), ("+callee-saved", 64, 3.0),
-             ("+fpctl", 72, 4.5), ("+gpr16", 144, 6.2), ("+xmm16", 400, 11.0),
-             ("+xsave-clean", 1088, 42.0), ("+xsave-dirty", 2576, 61.0),
-             ("+fsbase", 2584, 66.0), ("+sigmask", 2592, 190.0))
+CONTRACTS = (("sp-pc", 16, 0.67), ("bp", 24, 0.7), ("callee-saved", 64, 3.0),
+             ("fpctl", 72, 4.5), ("gpr16", 144, 6.2), ("xmm16", 400, 11.0),
+             ("xsave-clean", 2576, 42.0), ("xsave-dirty", 2576, 61.0),
+             ("xsavec-clean", 2576, 31.0), ("xsavec-dirty", 2576, 60.0),
+             ("fsbase", 2584, 66.0), ("sigmask", 2584, 190.0))
 NULL_REASON = "no PMU: perf_event_open says ENOENT"
 
 
@@ -126,10 +127,16 @@ class Generator:
         return found
 
     def _ablation(self, number: int) -> list[Record]:
-        return [self.trial(f"ablation/coro/contract={name}/place=same-cpu", number,
+        live = [self.trial(f"ablation/{subject}/live={count}/place=same-cpu", number,
+                           self.cost(base + count * step),
+                           contract=contract("sp pc bp", 24))
+                for subject, base, step in (("coro-inline", 0.7, 0.25), ("coro-abi", 3.1, 0.02))
+                for count in range(7)]
+        return live + [self.trial(
+            f"ablation/coro/contract={name}/place=same-cpu", number,
                            self.cost(ns), contract=contract(
-                               name, stored, kernel_entry=name == "+sigmask",
-                               signal_mask=name == "+sigmask"))
+                               name, stored, kernel_entry=name == "sigmask",
+                               signal_mask=name == "sigmask"))
                 for name, stored, ns in CONTRACTS]
 
     def _depth(self, number: int) -> list[Record]:
