@@ -2,15 +2,15 @@
  *
  * counter: one shared number, incremented by one or two threads.
  *
- * The smallest critical section there is, and so the price of protection alone: what a lock
- * or an atomic costs when nobody else wants it (threads=1), and when somebody does
- * (threads=2). With two threads each does half of the ops, and ns/op is wall time over the
- * increments of both: perfect scaling would halve the figure of threads=1.
+ * The smallest critical section there is, and so the price of protection alone: what a
+ * lock or an atomic costs when nobody else wants it (threads=1), and when somebody does
+ * (threads=2). With two threads each does half of the ops, and ns/op is wall time over
+ * the increments of both: perfect scaling would halve the figure of threads=1.
  *
  * The proof is twofold: each thread counts its own increments, and the shared number must
  * equal their sum, else the protection did not protect and the trial fails. So the number
- * without any protection has no case here: it would fail, as it should (the bank-account experiment
- * shows how badly).
+ * without any protection has no case here: it would fail, as it should (the bank-account
+ * experiment shows how badly).
  *
  * Only the main thread works where threads=1, but the mate exists all the same: glibc's
  * mutex knows whether the process has one thread and takes a shortcut then.
@@ -123,11 +123,12 @@ static uint64_t counter_run(struct bench_trial *t, uint64_t ops)
     counted = count(s, ops - mates_ops);
     if (mates_ops)
         counted += crew_finish(&s->mate);
-    uint64_t number = s->number + atomic_load_explicit(&s->atomic_number,
-                                                       memory_order_relaxed);
+    uint64_t number =
+        s->number + atomic_load_explicit(&s->atomic_number, memory_order_relaxed);
     if (number != counted)
-        bench_fail(t, "lost updates: the threads counted %llu increments, the number is %llu",
-                   (unsigned long long)counted, (unsigned long long)number);
+        bench_fail(
+            t, "lost updates: the threads counted %llu increments, the number is %llu",
+            (unsigned long long)counted, (unsigned long long)number);
     return number;
 }
 
@@ -135,13 +136,13 @@ static uint64_t counter_run(struct bench_trial *t, uint64_t ops)
 
 /* Two threads on one CPU take turns by time slice: that is no contention, and the lock is
  * all but always free. Hence they are only measured on two. */
-#define COUNTER(subject_, by_, threads_, places_, profile_)                                  \
-    {                                                                                        \
-        .experiment = "counter", .subject = subject_, .params = "threads=" #threads_,        \
-        .op = "one increment of the shared number, by any thread", .places = places_,        \
-        .profile = profile_, .flags = BENCH_THREADS, .setup = counter_setup,                 \
-        .run = counter_run, .teardown = counter_teardown,                                    \
-        .arg = &(const struct counter_config){by_, threads_},                                \
+#define COUNTER(subject_, by_, threads_, places_, profile_)                              \
+    {                                                                                    \
+        .experiment = "counter", .subject = subject_, .params = "threads=" #threads_,    \
+        .op = "one increment of the shared number, by any thread", .places = places_,    \
+        .profile = profile_, .flags = BENCH_THREADS, .setup = counter_setup,             \
+        .run = counter_run, .teardown = counter_teardown,                                \
+        .arg = &(const struct counter_config){by_, threads_},                            \
     }
 
 const struct bench_case counter_cases[] = {

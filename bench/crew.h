@@ -3,9 +3,9 @@
  * crew.h: the second thread of an experiment whose flows are threads.
  *
  * A mate is made once, in setup(), where a failure can be told in a sentence, and stands
- * ready. In each run() the main thread sends it to work on the same number of ops, does its own share,
- * and takes the mate's count back. What it costs to wake the mate and to wait for it is
- * a fixed cost of run(), which the slope over op counts removes.
+ * ready. In each run() the main thread sends it to work on the same number of ops, does
+ * its own share, and takes the mate's count back. What it costs to wake the mate and to
+ * wait for it is a fixed cost of run(), which the slope over op counts removes.
  *
  * crew_start() returns when both threads run (or, on one CPU, when the mate has begun):
  * otherwise an epoch would begin with the main thread alone.
@@ -28,7 +28,8 @@ struct crew_mate {
     uint64_t counted; /* written before `done` is posted */
     int pin_error;
     sem_t go, done;
-    _Atomic int at_work; /* set by the mate; the main thread reads it before its own share */
+    _Atomic int
+        at_work; /* set by the mate; the main thread reads it before its own share */
     pthread_t thread;
 };
 
@@ -93,7 +94,8 @@ static inline void crew_start(struct crew_mate *mate, uint64_t ops, bool one_cpu
 {
     unsigned spins = 0;
     mate->ops = ops;
-    atomic_store_explicit(&mate->at_work, 0, memory_order_relaxed); /* sem_post publishes */
+    atomic_store_explicit(&mate->at_work, 0,
+                          memory_order_relaxed); /* sem_post publishes */
     sem_post(&mate->go);
     while (!atomic_load_explicit(&mate->at_work, memory_order_acquire))
         crew_relax(one_cpu, &spins);

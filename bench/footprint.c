@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * footprint: what a parked flow weighs, in four currencies that add up to different bills.
+ * footprint: what a parked flow weighs, in four currencies.
  *
  *  - reserved: address space. Free until it is touched, but limits count it (RLIMIT_AS,
  *    overcommit_memory=2).
@@ -9,18 +9,19 @@
  *  - kernel: kernel stacks, and objects such as task_struct, vm_area_struct, cred.
  *
  * One trial makes flows in STEPS equal steps, reads all four after each, and reports the
- * median slope over all pairs of readings: whatever the process weighed before falls out. All memory
- * is first-touch: the flow itself touches it, from a process that had none of it. (Warm
- * memory would weigh nothing, as the pages are there already.)
+ * median slope over all pairs of readings: whatever the process weighed before falls out.
+ * All memory is first-touch: the flow itself touches it, from a process that had none of
+ * it. (Warm memory would weigh nothing, as the pages are there already.)
  *
- * The kernel's figures are of the whole system, and so noisy: their spread (interquartile range
- * of the pairwise slopes) is noted, and the rounds repeat the trial in fresh processes.
- * A kernel slope that is within its spread of zero is zero, as far as this can see.
+ * The kernel's figures are of the whole system, and so noisy: their spread (interquartile
+ * range of the pairwise slopes) is noted, and the rounds repeat the trial in fresh
+ * processes. A kernel slope that is within its spread of zero is zero, as far as this can
+ * see.
  *
- * A process has its own page tables and its own private pages, so these two are read from a sample of
- * the children, each exact, and no slope is needed; `reserved` is the child's whole address
- * space and mostly shared with the parent page by page. The kernel's figure is a slope as
- * for the others. Per-CPU counters of an mm are not in it.
+ * A process has its own page tables and its own private pages, so these two are read from
+ * a sample of the children, each exact, and no slope is needed; `reserved` is the child's
+ * whole address space and mostly shared with the parent page by page. The kernel's figure
+ * is a slope as for the others. Per-CPU counters of an mm are not in it.
  */
 #include "experiments.h"
 
@@ -31,6 +32,7 @@
 #include <string.h>
 #include "footprint.h"
 #include "parked.h"
+#include "refusal.h"
 
 enum { STEPS = 8, POINTS = STEPS + 1, CHILDREN_SAMPLED = 32 };
 
@@ -52,7 +54,8 @@ static void read_point(struct readings *r, int point, size_t flows)
 {
     struct bench_process_memory process = {0};
     struct bench_kernel_memory kernel = {0};
-    int err = bench_kernel_memory_read(&kernel); /* first: reading /proc/PID makes objects */
+    /* First, as reading /proc/PID makes objects. */
+    int err = bench_kernel_memory_read(&kernel);
     if (err)
         r->kernel_error = err;
     err = bench_process_memory_read(0, &process);
@@ -68,8 +71,9 @@ static void read_point(struct readings *r, int point, size_t flows)
     r->by_object = kernel.by_object;
 }
 
-static void report_slope(struct bench_trial *t, const struct readings *r, const char *name,
-                         const char *source, const double y[POINTS], int err)
+static void report_slope(struct bench_trial *t, const struct readings *r,
+                         const char *name, const char *source, const double y[POINTS],
+                         int err)
 {
     char key[64];
     double spread;
@@ -92,7 +96,8 @@ static void report_kernel(struct bench_trial *t, const struct readings *r)
     report_slope(t, r, "kernel_object_bytes", objects, r->kernel_object_bytes,
                  r->kernel_error);
     bench_note(t, "kernel_scope", "of the whole system%s",
-               r->by_object ? "" : "; whole slab pages, as /proc/slabinfo is root's: noisy");
+               r->by_object ? ""
+                            : "; whole slab pages, as /proc/slabinfo is root's: noisy");
 }
 
 static void report_own(struct bench_trial *t, const struct readings *r)
@@ -117,14 +122,16 @@ static double middle(double *values, size_t n)
 
 static void report_children(struct bench_trial *t, const struct parked *parked)
 {
-    double reserved[CHILDREN_SAMPLED], resident[CHILDREN_SAMPLED], tables[CHILDREN_SAMPLED];
+    double reserved[CHILDREN_SAMPLED], resident[CHILDREN_SAMPLED],
+        tables[CHILDREN_SAMPLED];
     size_t flows = parked_count(parked);
     for (size_t i = 0; i < CHILDREN_SAMPLED; i++) {
         struct bench_process_memory child;
         pid_t pid = parked_process(parked, i * flows / CHILDREN_SAMPLED);
         int err = bench_process_memory_read(pid, &child);
         if (err) {
-            const char *names[] = {"reserved_bytes", "resident_bytes", "page_table_bytes"};
+            const char *names[] = {"reserved_bytes", "resident_bytes",
+                                   "page_table_bytes"};
             for (size_t n = 0; n < 3; n++)
                 bench_metric_null(t, names[n], "B/flow", "reading /proc/PID: %s",
                                   strerror(-err));
@@ -134,10 +141,14 @@ static void report_children(struct bench_trial *t, const struct parked *parked)
         resident[i] = (double)child.private_bytes;
         tables[i] = (double)child.page_table_bytes;
     }
-    bench_metric(t, "reserved_bytes", "B/flow", "status", middle(reserved, CHILDREN_SAMPLED));
-    bench_metric(t, "resident_bytes", "B/flow", "smaps", middle(resident, CHILDREN_SAMPLED));
-    bench_metric(t, "page_table_bytes", "B/flow", "status", middle(tables, CHILDREN_SAMPLED));
-    bench_note(t, "resident_scope", "private pages of a child; the rest is shared with its parent");
+    bench_metric(t, "reserved_bytes", "B/flow", "status",
+                 middle(reserved, CHILDREN_SAMPLED));
+    bench_metric(t, "resident_bytes", "B/flow", "smaps",
+                 middle(resident, CHILDREN_SAMPLED));
+    bench_metric(t, "page_table_bytes", "B/flow", "status",
+                 middle(tables, CHILDREN_SAMPLED));
+    bench_note(t, "resident_scope",
+               "private pages of a child; the rest is shared with its parent");
 }
 
 /* Grows step by step. 0, bench_skip() or bench_fail(). */
@@ -151,9 +162,12 @@ static int grow_and_read(struct bench_trial *t, struct parked *parked, struct re
         size_t count = parked_count(parked);
         if (err == -ENOTSUP)
             return bench_skip(t, "this kernel has no such guard (MADV_GUARD_INSTALL)");
-        if (err)
-            return bench_skip(t, "only %zu of %zu flows could be made: %s", count,
-                              config->flows, strerror(-err));
+        if (err) {
+            struct refusal refusal;
+            refusal_explain(&refusal, &config->flow, err);
+            return bench_skip(t, "only %zu of %zu flows could be made: %s, %s", count,
+                              config->flows, refusal.error, refusal.limit);
+        }
         if (count != step * (size_t)point)
             return bench_fail(t, "%zu flows were made, %zu parked", step * (size_t)point,
                               count);
@@ -165,7 +179,8 @@ static int grow_and_read(struct bench_trial *t, struct parked *parked, struct re
 static int footprint_measure(struct bench_trial *t)
 {
     const struct footprint_config *config = bench_case_of(t)->arg;
-    if (config->flow.kind == PARKED_PTHREAD && config->flow.stack_bytes < (size_t)PTHREAD_STACK_MIN)
+    if (config->flow.kind == PARKED_PTHREAD &&
+        config->flow.stack_bytes < (size_t)PTHREAD_STACK_MIN)
         return bench_skip(t, "PTHREAD_STACK_MIN is %ld here", (long)PTHREAD_STACK_MIN);
     struct parked *parked = parked_new(&config->flow);
     if (!parked)
@@ -186,33 +201,35 @@ static int footprint_measure(struct bench_trial *t)
     return err;
 }
 
-#define FOOTPRINT(subject_, params_, profile_, flags_, flows_, ...)                          \
-    {                                                                                        \
-        .experiment = "footprint", .subject = subject_, .params = params_,                   \
-        .op = "one parked flow", .places = BENCH_AT(BENCH_SAME_CPU), .profile = profile_,    \
-        .flags = flags_, .measure = footprint_measure,                                       \
-        .arg = &(const struct footprint_config){{__VA_ARGS__}, flows_},                      \
+#define FOOTPRINT(subject_, params_, profile_, flags_, flows_, ...)                      \
+    {                                                                                    \
+        .experiment = "footprint", .subject = subject_, .params = params_,               \
+        .op = "one parked flow", .places = BENCH_AT(BENCH_SAME_CPU),                     \
+        .profile = profile_, .flags = flags_, .measure = footprint_measure,              \
+        .arg = &(const struct footprint_config){{__VA_ARGS__}, flows_},                  \
     }
-#define CORO(params, profile, flows, stack_bytes, guard)                                     \
+#define CORO(params, profile, flows, stack_bytes, guard)                                 \
     FOOTPRINT("coro", params, profile, 0, flows, PARKED_CORO, stack_bytes, guard)
-#define PTHREAD(params, profile, flows, stack_bytes)                                         \
-    FOOTPRINT("pthread", params, profile, BENCH_THREADS, flows, PARKED_PTHREAD, stack_bytes, \
-              CORO_GUARD_NONE)
+#define PTHREAD(params, profile, flows, stack_bytes)                                     \
+    FOOTPRINT("pthread", params, profile, BENCH_THREADS, flows, PARKED_PTHREAD,          \
+              stack_bytes, CORO_GUARD_NONE)
 
 const struct bench_case footprint_cases[] = {
     CORO("stack_bytes=1024,guard=none", BENCH_DEFAULT, 8192, 1024, CORO_GUARD_NONE),
     CORO("stack_bytes=2048,guard=none", BENCH_DEFAULT, 8192, 2048, CORO_GUARD_NONE),
     CORO("stack_bytes=4096,guard=none", BENCH_FULL, 8192, 4096, CORO_GUARD_NONE),
     CORO("stack_bytes=4096,guard=madvise", BENCH_QUICK, 8192, 4096, CORO_GUARD_MADVISE),
-    CORO("stack_bytes=4096,guard=mprotect", BENCH_DEFAULT, 8192, 4096, CORO_GUARD_MPROTECT),
+    CORO("stack_bytes=4096,guard=mprotect", BENCH_DEFAULT, 8192, 4096,
+         CORO_GUARD_MPROTECT),
     CORO("stack_bytes=8192,guard=madvise", BENCH_FULL, 8192, 8192, CORO_GUARD_MADVISE),
-    CORO("stack_bytes=65536,guard=madvise", BENCH_DEFAULT, 8192, 65536, CORO_GUARD_MADVISE),
+    CORO("stack_bytes=65536,guard=madvise", BENCH_DEFAULT, 8192, 65536,
+         CORO_GUARD_MADVISE),
     CORO("stack_bytes=2048,guard=none,flows=100000", BENCH_FULL, 100000, 2048,
          CORO_GUARD_NONE),
     CORO("stack_bytes=4096,guard=madvise,flows=100000", BENCH_FULL, 100000, 4096,
          CORO_GUARD_MADVISE),
-    FOOTPRINT("ucontext", "stack_bytes=65536", BENCH_DEFAULT, 0, 1024, PARKED_UCONTEXT, 65536,
-              CORO_GUARD_NONE),
+    FOOTPRINT("ucontext", "stack_bytes=65536", BENCH_DEFAULT, 0, 1024, PARKED_UCONTEXT,
+              65536, CORO_GUARD_NONE),
     PTHREAD("stack_bytes=8388608", BENCH_QUICK, 1024, 8388608),
     PTHREAD("stack_bytes=1048576", BENCH_FULL, 1024, 1048576),
     PTHREAD("stack_bytes=65536", BENCH_FULL, 1024, 65536),

@@ -3,7 +3,8 @@
  * parked.c: four ways of making a flow that waits.
  *
  * Flows come in chunks, one per parked_grow(), because a chunk has one arena: address
- * space is then reserved as flows are made, not all at the start, and its slope means something.
+ * space is then reserved as flows are made, not all at the start, and its slope means
+ * something.
  *
  * User-level flows are resumed before they are freed: each returns from its body, so that
  * sanitizers and debuggers see a flow that ended.
@@ -152,8 +153,8 @@ static int ucontext_make(struct parked *parked, struct chunk *chunk, size_t flow
         flow->context.uc_stack.ss_sp = flow->stack;
         flow->context.uc_stack.ss_size = parked->config.stack_bytes;
         flow->context.uc_link = &parked->main_ucontext;
-        makecontext(&flow->context, (void (*)(void))ucontext_body, 2, (unsigned)(self >> 32),
-                    (unsigned)self);
+        makecontext(&flow->context, (void (*)(void))ucontext_body, 2,
+                    (unsigned)(self >> 32), (unsigned)self);
         parked->running = flow;
         swapcontext(&parked->main_ucontext, &flow->context);
         chunk->made++;
@@ -188,7 +189,8 @@ static int thread_make(struct parked *parked, struct chunk *chunk, size_t flows)
     pthread_attr_init(&attr);
     int err = -pthread_attr_setstacksize(&attr, parked->config.stack_bytes);
     while (!err && chunk->made < flows) {
-        err = -pthread_create(&chunk->flows.thread[chunk->made], &attr, thread_body, parked);
+        err = -pthread_create(&chunk->flows.thread[chunk->made], &attr, thread_body,
+                              parked);
         chunk->made += !err;
     }
     pthread_attr_destroy(&attr);
@@ -316,7 +318,8 @@ void parked_destroy(struct parked *parked)
     if (!parked)
         return;
     atomic_store_explicit(&parked->shared->gate, 1, memory_order_release);
-    syscall(SYS_futex, &parked->shared->gate, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, &parked->shared->gate, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL,
+            0);
     while (parked->newest) {
         struct chunk *chunk = parked->newest;
         parked->newest = chunk->next;

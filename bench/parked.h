@@ -2,14 +2,16 @@
  *
  * parked.h: flows that have run once and now wait, of any kind and in any number.
  *
- * `footprint` weighs them and `limit` makes them until that fails. Each flow is started, uses
- * a few hundred bytes of its stack (as any flow that does something would), counts
- * itself, and parks: a user-level flow by switching back, a thread in a futex wait, a process in
- * pause(). A flow that has not counted itself is not one: parked_count() is the flows' own.
+ * `footprint` weighs them and `limit` makes them until that fails. Each flow is started,
+ * uses a few hundred bytes of its stack (as any flow that does something would), counts
+ * itself, and parks: a user-level flow by switching back, a thread in a futex wait, a
+ * process in pause(). A flow that has not counted itself is not one: parked_count() is
+ * the flows' own.
  *
  * Its memory is touched for the first time by the flow itself, never before.
  *
- * Processes are told to die with the trial (PR_SET_PDEATHSIG), so that a killed trial leaves none.
+ * Processes are told to die with the trial (PR_SET_PDEATHSIG), so that a killed trial
+ * leaves none.
  *
  * Threads: the trial's main thread only.
  */
@@ -38,9 +40,9 @@ struct parked;
 /* NULL without memory. */
 struct parked *parked_new(const struct parked_config *config);
 
-/* Makes `flows` more and returns when each has parked. 0, or the -errno of what failed; flows
- * made before the failure stay, parked. -ENOTSUP: the kernel has no such guard. -ETIMEDOUT: flows
- * were made and did not run. */
+/* Makes `flows` more and returns when each has parked. 0, or the -errno of what failed;
+ * flows made before the failure stay, parked. -ENOTSUP: the kernel has no such guard.
+ * -ETIMEDOUT: flows were made and did not run. */
 int parked_grow(struct parked *parked, size_t flows);
 
 /* How many flows counted themselves. */

@@ -3,26 +3,27 @@
  * spawn: what it costs to create a flow, run it to its end, and join it.
  *
  * One op is one flow. `batch` flows are created, then run, then joined: batch=1 is the
- * latency of a single flow; batch=1000 needs a thousand stacks at once, which no longer fit
- * the first-level caches. (A thread or process runs when the kernel likes, so that
- * "created, then run" is only a wish there.) A flow counts itself and ends: nothing else, so
- * what is measured is the mechanism alone.
+ * latency of a single flow; batch=1000 needs a thousand stacks at once, which no longer
+ * fit the first-level caches. (A thread or process runs when the kernel likes, so that
+ * "created, then run" is only a wish there.) A flow counts itself and ends: nothing else,
+ * so what is measured is the mechanism alone.
  *
  * All of coro, ucontext and pthread take their stacks from the same arena, of STACK_BYTES
  * each, so that the subjects differ in the mechanism and not in the allocator:
  *
  *  - stacks=pooled: from the arena's free list; every page has been touched before.
- *  - stacks=cold: before each batch an arena is made for it, and destroyed after it. A flow
- *    then pays its share of mmap and munmap, its guard (one madvise or mprotect), and the
+ *  - stacks=cold: an arena is made before each batch and destroyed after it. A flow pays
+ *    its share of mmap and munmap, its guard (one madvise or mprotect), and the
  *    first-touch faults of the pages it uses.
- *  - stacks=default (pthread): glibc's own 8 MB stacks (or what `ulimit -s` says), of which it
- *    caches 40 MB: one flow at a time finds its stack there, a batch of 1000 mostly does not.
+ *  - stacks=default (pthread): glibc's own 8 MB stacks (or what `ulimit -s` says). Of
+ *    these it caches 40 MB, so that a flow at a time finds its stack there, and a batch
+ *    mostly does not.
  *
  * All flows stay on one CPU. A thread made there must wait for its creator to block or be
  * preempted; on a second CPU it would start sooner or later, depending on how deep
  * that CPU sleeps, which is the subject of the `switch` experiment's other placements.
  *
- * Rejected: vfork and posix_spawn, which make no flow of this program, but start another one.
+ * Rejected: vfork and posix_spawn, which start another program and make no flow of this.
  */
 #include "experiments.h"
 
@@ -224,13 +225,15 @@ static uint64_t ran_in_all(const struct spawn_state *s)
     return s->ran + atomic_load_explicit(s->ran_elsewhere, memory_order_relaxed);
 }
 
-static const char *process_limit(char *text, size_t text_bytes)
+/* ", NAME is N" where there is such a limit. */
+static void append_limit(char *text, size_t text_bytes, const char *name,
+                         __rlimit_resource_t resource)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NPROC, &limit) || limit.rlim_cur == RLIM_INFINITY)
-        return "RLIMIT_NPROC is unlimited";
-    snprintf(text, text_bytes, "RLIMIT_NPROC is %llu", (unsigned long long)limit.rlim_cur);
-    return text;
+    size_t used = strlen(text);
+    if (!getrlimit(resource, &limit) && limit.rlim_cur != RLIM_INFINITY)
+        snprintf(text + used, text_bytes - used, ", %s is %llu", name,
+                 (unsigned long long)limit.rlim_cur);
 }
 
 /* The first batch: it shows whether this machine lets us, and warms what is pooled. */
@@ -248,18 +251,21 @@ static int spawn_setup(struct bench_trial *t)
         return -ENOMEM;
     }
     if (s->config->stacks == POOLED) {
-        s->arena = coro_stack_arena_create(STACK_BYTES, s->config->flows, CORO_GUARD_MADVISE);
+        s->arena =
+            coro_stack_arena_create(STACK_BYTES, s->config->flows, CORO_GUARD_MADVISE);
         if (!s->arena)
             return bench_skip(t, "reserving %zu stacks of %d bytes: %s", s->config->flows,
                               STACK_BYTES, strerror(errno));
     }
     int err = s->config->batch(s, s->config->flows);
-    char limit[64];
-    if (err)
-        return bench_skip(t, "%s, flow %llu of %zu: %s (%s)", s->failed_call,
-                          (unsigned long long)ran_in_all(s) + 1, s->config->flows,
-                          strerror(-err), process_limit(limit, sizeof limit));
-    return 0;
+    if (!err)
+        return 0;
+    char limits[128] = "";
+    append_limit(limits, sizeof limits, "RLIMIT_NPROC", RLIMIT_NPROC);
+    append_limit(limits, sizeof limits, "RLIMIT_AS", RLIMIT_AS);
+    return bench_skip(t, "%s, flow %llu of %zu: %s%s", s->failed_call,
+                      (unsigned long long)ran_in_all(s) + 1, s->config->flows,
+                      strerror(-err), limits);
 }
 
 static void spawn_teardown(struct bench_trial *t)
@@ -274,8 +280,8 @@ static void spawn_teardown(struct bench_trial *t)
     free(s);
 }
 
-/* Inlined into each subject's run(), so that the batch is too: a call by pointer would be a
- * fifth of what a pooled coroutine costs. */
+/* Inlined into each subject's run(), so that the batch is too: a call by pointer would be
+ * a fifth of what a pooled coroutine costs. */
 static inline __attribute__((always_inline)) uint64_t
 spawn_all(struct bench_trial *t, uint64_t ops, batch_fn *batch, size_t flows)
 {
@@ -331,22 +337,23 @@ static uint64_t fork_run_100(struct bench_trial *t, uint64_t ops)
 }
 
 /* On one CPU a thread's or child's turn costs its creator the CPU at least once. */
-#define SPAWN(subject_, stacks_word, stacks_, batch_, n, run_, profile_, flags_, least, most)\
-    {                                                                                        \
-        .experiment = "spawn", .subject = subject_, .params = stacks_word "batch=" #n,       \
-        .op = "one flow created, run and joined", .places = BENCH_AT(BENCH_SAME_CPU),        \
-        .profile = profile_, .flags = flags_, .kernel_switches_min = least,                  \
-        .kernel_switches_max = most, .setup = spawn_setup, .run = run_##_run_##n,            \
-        .teardown = spawn_teardown,                                                          \
-        .arg = &(const struct spawn_config){batch_, n, stacks_}, .ops_multiple = n,          \
+#define SPAWN(subject_, stacks_word, stacks_, batch_, n, run_, profile_, flags_, least,  \
+              most)                                                                      \
+    {                                                                                    \
+        .experiment = "spawn", .subject = subject_, .params = stacks_word "batch=" #n,   \
+        .op = "one flow created, run and joined", .places = BENCH_AT(BENCH_SAME_CPU),    \
+        .profile = profile_, .flags = flags_, .kernel_switches_min = least,              \
+        .kernel_switches_max = most, .setup = spawn_setup, .run = run_##_run_##n,        \
+        .teardown = spawn_teardown,                                                      \
+        .arg = &(const struct spawn_config){batch_, n, stacks_}, .ops_multiple = n,      \
     }
-#define USER(subject, stacks_word, stacks, batch, n, run, profile)                           \
+#define USER(subject, stacks_word, stacks, batch, n, run, profile)                       \
     SPAWN(subject, "stacks=" stacks_word ",", stacks, batch, n, run, profile, 0, 0, 0.01)
-#define THREAD(stacks_word, stacks, n, profile, least)                                       \
-    SPAWN("pthread", "stacks=" stacks_word ",", stacks, thread_batch, n, pthread, profile,   \
-          BENCH_THREADS, least, 100)
-#define FORK(n, profile, least)                                                              \
-    SPAWN("fork", "", NO_STACKS, fork_batch, n, fork, profile,                               \
+#define THREAD(stacks_word, stacks, n, profile, least)                                   \
+    SPAWN("pthread", "stacks=" stacks_word ",", stacks, thread_batch, n, pthread,        \
+          profile, BENCH_THREADS, least, 100)
+#define FORK(n, profile, least)                                                          \
+    SPAWN("fork", "", NO_STACKS, fork_batch, n, fork, profile,                           \
           BENCH_THREADS | BENCH_PREEMPTS, least, 100)
 
 const struct bench_case spawn_cases[] = {
@@ -358,7 +365,7 @@ const struct bench_case spawn_cases[] = {
     USER("ucontext", "pooled", POOLED, ucontext_batch, 1000, ucontext, BENCH_FULL),
     USER("ucontext", "cold", COLD, ucontext_batch, 1, ucontext, BENCH_FULL),
     USER("ucontext", "cold", COLD, ucontext_batch, 1000, ucontext, BENCH_FULL),
-    THREAD("pooled", POOLED, 1, BENCH_DEFAULT, 0.9),
+    THREAD("pooled", POOLED, 1, BENCH_FULL, 0.9),
     THREAD("pooled", POOLED, 1000, BENCH_FULL, 0),
     THREAD("cold", COLD, 1, BENCH_DEFAULT, 0.9),
     THREAD("cold", COLD, 1000, BENCH_FULL, 0),

@@ -103,8 +103,9 @@ int64_t bench_slab_live_bytes(const char *slabinfo)
     for (const char *line = strchr(slabinfo, '\n'); line; line = strchr(line + 1, '\n')) {
         char name[64];
         unsigned long long live_objects, all_objects, object_bytes;
-        if (line[1] != '#' && sscanf(line + 1, "%63s %llu %llu %llu", name, &live_objects,
-                                     &all_objects, &object_bytes) == 4 &&
+        if (line[1] != '#' &&
+            sscanf(line + 1, "%63s %llu %llu %llu", name, &live_objects, &all_objects,
+                   &object_bytes) == 4 &&
             !cache_is_about_files(name))
             bytes += live_objects * object_bytes;
     }
@@ -119,15 +120,16 @@ int bench_kernel_memory_read(struct bench_kernel_memory *memory)
     if (!field_take("KernelStack", &memory->stack_bytes) ||
         !field_take("SUnreclaim", &memory->object_bytes))
         return -ENODATA;
-    int64_t live_bytes = text_read("/proc/slabinfo") ? -1 : bench_slab_live_bytes(text_buffer);
+    int64_t live_bytes =
+        text_read("/proc/slabinfo") ? -1 : bench_slab_live_bytes(text_buffer);
     memory->by_object = live_bytes >= 0;
     if (live_bytes >= 0)
         memory->object_bytes = (uint64_t)live_bytes;
     return 0;
 }
 
-/* Tasks and mappings are freed after an RCU grace period, which MEMBARRIER_CMD_GLOBAL happens to
- * wait for. Where it is refused (isolated CPUs), the polling has to do. */
+/* Tasks and mappings are freed after an RCU grace period, which MEMBARRIER_CMD_GLOBAL
+ * happens to wait for. Where it is refused (isolated CPUs), the polling has to do. */
 void bench_kernel_memory_settle(void)
 {
     enum { POLLS_MAX = 25, STILL_POLLS = 2 };
@@ -164,7 +166,8 @@ static void room_in(const char *folder, const char *limit_file, const char *used
                     uint64_t *room_bytes)
 {
     uint64_t limit, used;
-    if (!number_read(folder, limit_file, &limit) || !number_read(folder, used_file, &used))
+    if (!number_read(folder, limit_file, &limit) ||
+        !number_read(folder, used_file, &used))
         return;
     uint64_t room = limit > used ? limit - used : 0;
     if (room < *room_bytes)
@@ -192,7 +195,8 @@ static void cgroups_room(uint64_t *room_bytes)
     char line[400], path[300];
     while (list && fgets(line, sizeof line, list)) {
         if (sscanf(line, "0::%299s", path) == 1)
-            cgroup_room("/sys/fs/cgroup", path, "memory.max", "memory.current", room_bytes);
+            cgroup_room("/sys/fs/cgroup", path, "memory.max", "memory.current",
+                        room_bytes);
         else if (sscanf(line, "%*[0-9]:memory:%299s", path) == 1)
             cgroup_room("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes",
                         "memory.usage_in_bytes", room_bytes);

@@ -60,7 +60,8 @@ Test(message, a_wrong_request_is_answered_by_what_nobody_waits_for)
     cr_assert_eq(answer, UINT64_MAX);
 }
 
-/* One thread is enough to see that a queue is first in, first out, and holds its capacity. */
+/* One thread is enough to see that a queue is first in, first out, and holds its
+ * capacity. */
 static void check_fifo(send_fn *send, receive_fn *receive, size_t capacity)
 {
     struct queue *q = aligned_alloc(LINE_BYTES, sizeof *q);
