@@ -54,8 +54,9 @@ static int print_text(void)
         of_status[facts[i].status]++;
         print_fact(&facts[i], colour);
     }
-    printf("%zu facts: %d ok, %d warnings, %d unavailable\n", count, of_status[BENCH_OK],
-           of_status[BENCH_WARNING], of_status[BENCH_UNAVAILABLE]);
+    int warnings = of_status[BENCH_WARNING];
+    printf("%zu facts: %d ok, %d warning%s, %d unavailable\n", count, of_status[BENCH_OK],
+           warnings, warnings == 1 ? "" : "s", of_status[BENCH_UNAVAILABLE]);
     free(facts);
     return 0;
 }

@@ -7,7 +7,6 @@
  */
 #include "facts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdint.h>
@@ -59,8 +58,7 @@ static void mitigation_words(char *words, size_t bytes)
     free(line);
 }
 
-/* What /sys says of each vulnerability; a directory can't be listed below a test's root
- * without knowing it, so the names are known here. */
+/* Files of one folder in /sys; a kernel has those that it knows of. */
 static const char *const vulnerabilities[] = {"gather_data_sampling",
                                               "indirect_target_selection",
                                               "itlb_multihit",

@@ -6,7 +6,12 @@
 #include "environment.h"
 
 #include <ctype.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "tree.h"
 
@@ -259,6 +264,50 @@ Test(environment, resource_limits)
     cr_assert_eq(setrlimit(RLIMIT_STACK, &limit), 0);
     read_facts();
     expect("rlimit-stack", BENCH_WARNING, "65536");
+}
+
+/* LeakSanitizer looks for leaks by ptrace, and can't once that is refused. */
+static int no_leak_check;
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return no_leak_check;
+}
+
+/* As a container does: `call` fails with EPERM from here on. */
+static int refuse_call(unsigned call)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                   prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0
+               ? 0
+               : -errno;
+}
+
+Test(environment, calls_that_a_filter_refuses_are_said_to_be)
+{
+    int error = refuse_call(SYS_perf_event_open);
+    if (error)
+        cr_skip_test("this kernel takes no seccomp filter: %s", strerror(-error));
+    no_leak_check = 1;
+    cr_assert_eq(refuse_call(SYS_ptrace), 0);
+    cr_assert_eq(refuse_call(SYS_io_uring_setup), 0);
+    bench_sysfile_set_root(NULL);
+    read_facts();
+    static const char *const refused[] = {"pmu", "io-uring", "ptrace"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        expect(refused[i], BENCH_UNAVAILABLE, "");
+        cr_expect(strstr(fact(refused[i])->advice, "Operation not permitted"), "%s: %s",
+                  refused[i], fact(refused[i])->advice);
+    }
+    expect("confinement", BENCH_WARNING, "seccomp mode 2, no new privileges");
+    expect_well_formed();
 }
 
 /* Every file that a fact is read from, filled with the same bytes. */
