@@ -77,7 +77,7 @@ static void note_bound(struct bench_trial *t, const struct limit_config *config,
     if (stop == BOUND_FLOWS)
         bench_note(t, "limit", "bound of this experiment: %zu flows", config->flows_max);
     else if (stop == BOUND_SECONDS)
-        bench_note(t, "limit", "bound of this experiment: %.0f s", config->seconds_max);
+        bench_note(t, "limit", "bound of this experiment: %g s", config->seconds_max);
     else
         bench_note(t, "limit",
                    "bound of this experiment: %.0f %% of the available memory",
@@ -133,7 +133,7 @@ const struct bench_case limit_cases[] = {
     LIMIT("coro", "stack_bytes=4096,guard=madvise,bound=10000000", BENCH_FULL, 0,
           10000000, 65536, 120, PARKED_CORO, 4096, CORO_GUARD_MADVISE),
     LIMIT("pthread", "stack_bytes=16384,bound=40000", BENCH_DEFAULT, BENCH_THREADS, 40000,
-          1024, 2, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
+          1024, 2.5, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
     LIMIT("pthread", "stack_bytes=16384,bound=200000", BENCH_FULL, BENCH_THREADS, 200000,
           1024, 60, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
     LIMIT("pthread", "stack_bytes=8388608,bound=200000", BENCH_FULL, BENCH_THREADS,

@@ -20,7 +20,11 @@
  * item only when it is the next number: a lost, doubled or overtaking item stops the
  * count, and the trial fails. The received count is what run() returns.
  *
- * A spinner on one CPU yields at once, or its partner never runs: such a case (spinlock
+ * On one CPU it is the scheduler's choice how many items go over between two switches,
+ * anything from one to the capacity, and it may change its mind from trial to trial: the
+ * kernel switches per op, beside the figure, tell which it was.
+ *
+ * A spinner there yields at once, or its partner never runs: such a case (spinlock
  * at place=same-cpu) measures sched_yield() as much as its queue. The main thread
  * produces (flow 0); a mate consumes (flow 1).
  *

@@ -193,13 +193,14 @@ static void look_at_address_space(struct look *look, size_t stack_bytes)
     look->candidate_count = 3;
 }
 
-/* pids below 300 are not given out again once they have been passed (RESERVED_PIDS). */
+/* A few hundred pids are never given out again (RESERVED_PIDS), so that pid_max is used
+ * up a little below its figure: fullest_of() bears that. */
 static void look_at_tasks(struct look *look)
 {
     struct candidate *c = look->candidates;
     double tasks = tasks_of_system();
-    c[0] = (struct candidate){"kernel.pid_max",
-                              number_in("/proc/sys/kernel/pid_max") - 300, tasks};
+    c[0] = (struct candidate){"kernel.pid_max", number_in("/proc/sys/kernel/pid_max"),
+                              tasks};
     c[1] = (struct candidate){"kernel.threads-max",
                               number_in("/proc/sys/kernel/threads-max"), tasks};
     c[2] = tasks_of_cgroup();
