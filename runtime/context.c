@@ -31,7 +31,7 @@ _Static_assert(offsetof(struct start, entry) == CORO_START_ENTRY, "entry as asse
 _Static_assert(offsetof(struct start, arg) == CORO_START_ARG, "arg as assembly has it");
 _Static_assert(sizeof(struct start) == CORO_START_BYTES, "SP of a new flow is aligned");
 
-extern const char coro_arch_entry[] __attribute__((visibility("hidden")));
+extern const char coro_arch_start[] __attribute__((visibility("hidden")));
 
 static void begin_at_trampoline(struct coro_context *context, const struct coro_stack *stack,
                                 coro_entry_fn *entry, void *arg)
@@ -40,7 +40,7 @@ static void begin_at_trampoline(struct coro_context *context, const struct coro_
 
     *start = (struct start){.entry = entry, .arg = arg};
     context->sp = start;
-    context->pc = (void *)coro_arch_entry;
+    context->pc = (void *)coro_arch_start;
     context->fp = NULL;
 }
 
@@ -49,15 +49,11 @@ static void begin_at_trampoline(struct coro_context *context, const struct coro_
 _Static_assert(offsetof(struct coro_context, annotation) == CORO_CONTEXT_ANNOTATION,
                "annotation as annotate.h has it");
 
-void coro_arch_switch(struct coro_context *from, struct coro_context *to)
-    __attribute__((visibility("hidden")));
 _Noreturn void coro_arch_jump(struct coro_context *to) __attribute__((visibility("hidden")));
 
-void coro_switch(struct coro_context *from, struct coro_context *to)
+void (coro_switch)(struct coro_context *from, struct coro_context *to)
 {
-    coro_annotate_leave(from, to);
-    coro_arch_switch(from, to);
-    coro_annotate_arrive(from);
+    coro_switch_jump(from, to);
 }
 
 /* Never returns to the trampoline: TSan would see a return on the wrong fiber. */

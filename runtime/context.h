@@ -8,8 +8,9 @@
  *
  *  - coro_switch_inline(), the three-register switch, is always inlined and tells the
  *    compiler that every other register is lost, so the compiler saves just what is live;
- *  - coro_switch(), the ABI switch, is a function that keeps the callee-saved registers on
- *    the flow's own stack, and so may be called through a pointer or from another language.
+ *  - coro_switch(), the ABI switch, keeps the callee-saved registers on the flow's own
+ *    stack, as the ABI asks of a function, and so may be called through a pointer or from
+ *    another language.
  *
  * As both resume alike, a flow suspended by one may be resumed by the other.
  *
@@ -46,7 +47,12 @@ void coro_context_make(struct coro_context *context, const struct coro_stack *st
 /* Suspends the caller in `from` and resumes `to`. Returns when something resumes `from`. */
 void coro_switch(struct coro_context *from, struct coro_context *to);
 
-/* The same, inlined: static inline __attribute__((always_inline))
+/* coro_switch() by name, from C, gets there by a jump in place of a call; its address, or
+ * (coro_switch)(from, to), is an ordinary function. What is kept, and where, is the same. */
+#define coro_switch(from, to) coro_switch_jump(from, to)
+
+/* static inline __attribute__((always_inline))
+ * void coro_switch_jump(struct coro_context *from, struct coro_context *to);
  * void coro_switch_inline(struct coro_context *from, struct coro_context *to); */
 #include "arch_switch.h" /* runtime/arch/<cpu>/, picked by the build */
 

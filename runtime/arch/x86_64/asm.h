@@ -2,7 +2,8 @@
  *
  * asm.h: what every assembly file of this CPU begins with.
  *
- * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI. The property note
+ * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI; LABEL is a second way
+ * into a function. PUSH and POP move SP and say so. The property note
  * claims IBT (indirect jumps land on endbr64), and only when the build asks for it, so that
  * note and code agree. It never claims SHSTK: a switch that leaves by `jmp` does not keep a
  * shadow stack in step, and the linker turns SHSTK off for a program when one object lacks it.
@@ -23,6 +24,40 @@
 .macro ENDFUNC name
     .cfi_endproc
     .size \name, . - \name
+.endm
+
+.macro LABEL name
+    .globl \name
+    .hidden \name
+\name:
+.endm
+
+.macro PUSH register
+    pushq %\register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \register, 0
+.endm
+
+.macro POP register
+    popq %\register
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore \register
+.endm
+
+/* Goes on with the flow whose SP, PC and FP are in rcx, rdx and r8. */
+.macro RESUME
+    movq %rcx, %rsp
+    .cfi_def_cfa rsp, 0
+    .cfi_register rip, rdx
+    .cfi_register rbp, r8
+    .cfi_same_value rbx
+    .cfi_same_value r12
+    .cfi_same_value r13
+    .cfi_same_value r14
+    .cfi_same_value r15
+    movq %r8, %rbp
+    .cfi_same_value rbp
+    jmpq *%rdx
 .endm
 
 #if defined(__CET__) && (__CET__ & 1)
