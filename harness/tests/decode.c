@@ -3,7 +3,6 @@
  * Tests of decode.c: bytes moved by instructions whose encodings are written out here.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <string.h>
 #include "decode.h"
 

@@ -5,7 +5,6 @@
  * The traced process is the test itself: its "instructions" are one byte each, in an array.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <string.h>
 #include <unistd.h>
 #include "opmix.h"

@@ -3,7 +3,6 @@
  * Tests of singlestep.c: exact figures of step_target's loops, end to end, in both formats.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>

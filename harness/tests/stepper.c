@@ -3,7 +3,6 @@
  * Tests of stepper.c: how a traced program may end, and what reaches it.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>

@@ -3,7 +3,6 @@
  * Tests of symbols.c, on this very process.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <string.h>
 #include <unistd.h>
 #include "symbols.h"
