@@ -22,7 +22,7 @@
 static const struct bench_contract contract_inline = {
     .saves = "sp pc bp", .bytes_saved = 24};
 static const struct bench_contract contract_abi = {
-    .saves = "sp pc bp rbx r12-r15", .bytes_saved = 64};
+    .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
 static const struct bench_contract contract_six = {
     .saves = "sp pc bp rbx r12-r15", .bytes_saved = 64};
 static const struct bench_contract contract_six_fpctl = {
