@@ -65,7 +65,8 @@
         "memory", "cc" CORO_LOST_AVX512 CORO_LOST_APX
 
 /* The inlined switch makes the surrounding function's CFI true while SP is already the other
- * flow's: its caller is then that flow. Only where the compiler writes CFI the assembler's way. */
+ * flow's: its caller is then that flow. Only where the compiler writes CFI the assembler's way.
+ * The nop is never run: unwinders look up PC - 1, which must not be the jump. */
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
 #define CORO_CFI_RESUMING                                                                \
     ".cfi_remember_state\n\t"                                                            \
@@ -77,7 +78,7 @@
     ".cfi_same_value r13\n\t"                                                            \
     ".cfi_same_value r14\n\t"                                                            \
     ".cfi_same_value r15\n\t"
-#define CORO_CFI_RESUMED ".cfi_restore_state\n\t"
+#define CORO_CFI_RESUMED "\t.cfi_restore_state\n\tnop\n"
 #else
 #define CORO_CFI_RESUMING
 #define CORO_CFI_RESUMED
@@ -98,7 +99,7 @@ coro_switch_inline(struct coro_context *from, struct coro_context *to)
                      "movq %%rax, %c[pc](%[from])\n\t"
                      "movq %%rcx, %%rsp\n\t" CORO_CFI_RESUMING
                      "movq %%rbx, %%rbp\n\t"
-                     "jmpq *%%rdx\n\t" CORO_CFI_RESUMED
+                     "jmpq *%%rdx\n" CORO_CFI_RESUMED
                      "1:\t" CORO_LANDING
                      : [from] "+D"(from), [to] "+S"(to)
                      : [sp] "i"(CORO_CONTEXT_SP), [pc] "i"(CORO_CONTEXT_PC),
