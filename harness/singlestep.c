@@ -8,6 +8,7 @@
  */
 #include "singlestep.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -94,6 +94,10 @@ static int pass_mark(const struct stepper *s)
     return 0;
 }
 #elif defined(__aarch64__) || defined(__riscv)
+#if defined(__riscv)
+#include <asm/ptrace.h> /* glibc's sys/user.h leaves the structure to the kernel's header */
+#endif
+
 static int move_registers(const struct stepper *s, int request, struct user_regs_struct *r)
 {
     struct iovec io = {r, sizeof(*r)};

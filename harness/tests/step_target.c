@@ -16,7 +16,7 @@
 
 typedef void loop_fn(uint64_t ops);
 
-#define LOOP __attribute__((noinline, noclone, aligned(64)))
+#define LOOP __attribute__((noinline, aligned(64)))
 
 #if defined(__x86_64__)
 static char area[8192] __attribute__((aligned(64)));
@@ -122,10 +122,10 @@ static LOOP void loop_signals(uint64_t ops)
     }
 }
 
-static LOOP void loop_crash(uint64_t ops)
+static LOOP void loop_terminated(uint64_t ops)
 {
     (void)ops;
-    raise(SIGSEGV);
+    raise(SIGTERM);
 }
 
 static LOOP void loop_trap(uint64_t ops)
@@ -161,7 +161,7 @@ static const struct {
     {"syscall", loop_syscall},
 #endif
     {"signals", loop_signals},
-    {"crash", loop_crash},
+    {"terminated", loop_terminated},
     {"trap", loop_trap},
     {"exit-3", loop_exit_3},
     {"endless", loop_endless},

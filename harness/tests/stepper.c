@@ -70,9 +70,9 @@ Test(stepper, passes_signals_on_and_counts_them)
 Test(stepper, tells_a_fatal_signal)
 {
     struct seen seen = {0};
-    struct bench_step_result result = step("crash", "1", NULL, &seen, 100000);
+    struct bench_step_result result = step("terminated", "1", NULL, &seen, 100000);
     cr_assert_eq(result.exit_code, 1);
-    cr_assert(strstr(result.error, "killed by signal 11") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "killed by signal 15") != NULL, "%s", result.error);
 }
 
 Test(stepper, does_not_take_a_sent_sigtrap_for_a_mark)
