@@ -111,7 +111,7 @@ Test(overflow, a_stray_pointer_into_a_guard_is_told_apart)
     cr_expect_not_null(strstr(child.text, "stray pointer?"), "%s", child.text);
 }
 
-static char *volatile nowhere;
+static char *volatile nowhere = (char *)8;
 
 static void fault_elsewhere(void *arg)
 {
@@ -131,7 +131,7 @@ static void earlier_handler(int signal)
 
 static void earlier_info_handler(int signal, siginfo_t *info, void *context)
 {
-    if (info->si_addr == NULL)
+    if (info->si_addr == nowhere)
         earlier_handler(signal);
 }
 

@@ -29,6 +29,7 @@
 #define CORO_ARCH_SWITCH_H
 
 #include "annotate.h"
+#include "cfi.h"
 #include "offsets.h"
 
 #if defined(__CET__) && (__CET__ & 1)
@@ -70,7 +71,7 @@
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
 #define CORO_CFI_RESUMING                                                                \
     ".cfi_remember_state\n\t"                                                            \
-    ".cfi_def_cfa rsp, 0\n\t"                                                            \
+    CORO_CFI_CFA_IS_SP "\n\t"                                                            \
     ".cfi_register rip, rdx\n\t"                                                         \
     ".cfi_register rbp, rbx\n\t"                                                         \
     ".cfi_same_value rbx\n\t"                                                            \

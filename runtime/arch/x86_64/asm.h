@@ -11,6 +11,8 @@
 #ifndef CORO_ASM_H
 #define CORO_ASM_H
 
+#include "cfi.h"
+
 .macro FUNC name
     .text
     .globl \name
@@ -47,7 +49,7 @@
 /* Goes on with the flow whose SP, PC and FP are in rcx, rdx and r8. */
 .macro RESUME
     movq %rcx, %rsp
-    .cfi_def_cfa rsp, 0
+    CORO_CFI_CFA_IS_SP
     .cfi_register rip, rdx
     .cfi_register rbp, r8
     .cfi_same_value rbx
