@@ -18,7 +18,7 @@ from corobench.dataset import COST, Case, Dataset
 from corobench.estimates import Estimate
 from corobench.style import (THEMES, Palette, Theme, label, legend_below, log_axis,
                              new_figure, svg, themed, title)
-from corobench.wording import number, size
+from corobench.wording import number, plain, size
 
 SITES = ("same", "diff", "deep-same", "deep-diff", "sixteen")
 # How the contract grows: each step, and the one that it adds to. XSAVE takes the place of the
@@ -164,7 +164,7 @@ def draw_ratio(theme: Theme, data: Dataset, chart: Chart) -> Any:
                            " (log scale)")
     for site in sites:
         grid[0, 0].plot([], [], palette.marker(site), color=palette.colour(site),
-                        label=label(f"site={site}" if site else "no site"))
+                        label=label(f"site={site}" if site else "site does not apply"))
     legend_below(figure, grid[0, 0], columns=5)
     return figure
 
@@ -304,7 +304,7 @@ def draw_footprint(theme: Theme, data: Dataset, chart: Chart) -> Any:
 
 def draw_ecdf(theme: Theme, data: Dataset, chart: Chart) -> Any:
     cases = headline_cases(data)
-    columns = min(3, len(cases))
+    columns = 2 if len(cases) in (2, 4) else min(3, len(cases))
     rows = -(-len(cases) // columns)
     figure = new_figure(2.5 * rows + 1.0)
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -320,7 +320,8 @@ def draw_ecdf(theme: Theme, data: Dataset, chart: Chart) -> Any:
                 axes.axvspan(found.low, found.high, color=theme.colours[0], alpha=0.18,
                              linewidth=0)
             axes.axvline(found.median, color=theme.colours[1], linewidth=1.5)
-            axes.set_title(f"{label(case.subject)}, {label(case.variant)[:24]}\n"
+            axes.set_title(f"{label(case.subject)[:30]}{', ' if case.variant else ''}"
+                           f"{label(case.variant)[:24]}\n"
                            f"median {number(found.median)} ns, n = {found.n}", loc="left",
                            fontsize=10)
         axes.set_ylim(0, 1.03)
@@ -404,42 +405,81 @@ def draw_live(theme: Theme, data: Dataset, chart: Chart) -> Any:
     return figure
 
 
+@dataclass
+class _Panel:
+    """Bars that share an axis: the cases of one experiment whose op is the same."""
+    heading: str
+    unit: str
+    rows: dict[str, dict[str, Estimate]]  # row label -> placement -> estimate
+
+    @property
+    def estimates(self) -> list[Estimate]:
+        return [found for row in self.rows.values() for found in row.values()]
+
+
+def _panels(data: Dataset, chart: Chart) -> list[_Panel]:
+    panels: dict[tuple[str, str], _Panel] = {}
+    for name in chart.experiments:
+        for case in sorted(costs(data, name), key=lambda case: case.median(COST) or 0):
+            found = case.estimate(COST)
+            panel = panels.setdefault((name, case.first.op), _Panel(
+                f"{label(name)}: {plain(case.first.op, 60)}" if case.first.op else label(name),
+                label(case.unit(COST) or "ns/op"), {}))
+            if found is not None:
+                panel.rows.setdefault(_row_label(case), {})[case.placement] = found
+    return list(panels.values())
+
+
 def draw_bars(theme: Theme, data: Dataset, chart: Chart) -> Any:
-    """Horizontal bars per case, a panel per experiment, on a log scale where they need it."""
-    panels = [(name, sorted(costs(data, name), key=lambda case: -(case.median(COST) or 0)))
-              for name in chart.experiments if costs(data, name)]
-    rows = [len(cases) + 0.8 for _, cases in panels]
-    figure = new_figure(0.36 * sum(rows) + 0.75 * len(panels) + 0.9)
-    grid = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": rows})
-    for (name, cases), axes in zip(panels, grid[:, 0]):
-        palette = Palette(theme, list(dict.fromkeys(case.subject for case in data.of(name))))
-        found = [case.estimate(COST) for case in cases]
-        medians = [estimate.median for estimate in found if estimate is not None]
-        wide = max(medians) / min(medians) > 20
-        left = 10.0 ** _decade_below(min(medians)) if wide else 0.0
-        if wide:
-            axes.set_xscale("log")
-        for y, (case, estimate) in enumerate(zip(cases, found)):
-            assert estimate is not None
-            axes.barh(y, estimate.median - left, left=left, height=0.62,
-                      color=palette.colour(case.subject))
-            _whisker(axes, 0, estimate, y, False, theme.text)
-            edge = max(estimate.median, estimate.high or 0)
-            axes.annotate(number(estimate.median), (edge, y), xytext=(6, 0), va="center",
-                          textcoords="offset points", fontsize=10)
-        axes.set_yticks(range(len(cases)),
-                        [label(_short_name(case)) for case in cases])
-        high = max(max(one.median, one.high or 0) for one in found if one is not None)
-        axes.set_xlim(left, (high / left) ** 1.12 * left if wide else high * 1.12)
-        axes.set_ylim(-0.6, len(cases) - 0.4)
-        axes.grid(axis="y", visible=False)
-        if wide:
-            log_axis(axes.xaxis)
-        axes.set_xlabel(f"{label(cases[0].unit(COST) or 'ns/op')}"
-                        f"{' (log scale)' if wide else ''}")
-        if len(panels) > 1:
-            axes.set_title(label(name), loc="left", color=theme.muted)
+    """A row per subject and parameters, in it a bar per placement; cheapest row first."""
+    panels = _panels(data, chart)
+    placements = list(dict.fromkeys(place for panel in panels for row in panel.rows.values()
+                                    for place in row))
+    palette = Palette(theme, placements)
+    heights = [0.18 * sum(len(row) for row in panel.rows.values()) + 0.22 * len(panel.rows) + 0.2
+               for panel in panels]
+    figure = new_figure(sum(heights) + 0.75 * len(panels) + 1.1)
+    grid = figure.subplots(len(panels), 1, squeeze=False,
+                           gridspec_kw={"height_ratios": heights})
+    for panel, axes in zip(panels, grid[:, 0]):
+        _draw_panel(theme, panel, axes, palette, placements)
+    if len(placements) > 1:
+        for placement in placements:
+            grid[0, 0].plot([], [], "s", color=palette.colour(placement), markersize=9,
+                            label=f"flows at {label(placement)}")
+        legend_below(figure, grid[0, 0], columns=4)
     return figure
+
+
+def _draw_panel(theme: Theme, panel: _Panel, axes: Any, palette: Palette,
+                placements: list[str]) -> None:
+    medians = [found.median for found in panel.estimates]
+    wide = max(medians) / min(medians) > 20
+    left = 10.0 ** _decade_below(min(medians)) if wide else 0.0
+    high = max(max(found.median, found.high or 0) for found in panel.estimates)
+    if wide:
+        axes.set_xscale("log")
+    ticks, y = [], 0.0
+    for row in panel.rows.values():
+        places = [placement for placement in placements if placement in row]
+        ticks.append(y + 0.18 * (len(places) - 1) / 2)
+        for placement in places:
+            found = row[placement]
+            axes.barh(y, found.median - left, left=left, height=0.16,
+                      color=palette.colour(placement))
+            _whisker(axes, 0, found, y, False, theme.text)
+            axes.annotate(number(found.median), (max(found.median, found.high or 0), y),
+                          xytext=(6, 0), va="center", textcoords="offset points", fontsize=10)
+            y += 0.18
+        y += 0.22
+    axes.set_yticks(ticks, list(panel.rows))
+    axes.set_ylim(y - 0.1, -0.3)
+    axes.set_xlim(left, (high / left) ** 1.12 * left if wide else high * 1.12)
+    axes.grid(axis="y", visible=False)
+    if wide:
+        log_axis(axes.xaxis)
+    axes.set_xlabel(f"{panel.unit}{' (log scale)' if wide else ''}")
+    axes.set_title(panel.heading, loc="left", color=theme.muted)
 
 
 def _decade_below(value: float) -> int:
@@ -451,16 +491,17 @@ def _decade_below(value: float) -> int:
     return exponent
 
 
-def _short_name(case: Case) -> str:
-    """subject and parameters; the placement only where it isn't the usual one."""
-    words = case.name.removeprefix(f"{case.experiment}/").removesuffix("/place=same-cpu")
-    return words.replace("/place=", " at ")
+def _row_label(case: Case) -> str:
+    """subject and parameters, on two lines where one would be too long."""
+    words = f"{case.subject}, {case.variant}" if case.variant else case.subject
+    if len(words) <= 34 or not case.variant:
+        return label(words)
+    return f"{label(case.subject)}\n{label(case.variant)}"
 
 
 def _bars(name: str, experiments: tuple[str, ...], heading: str) -> Chart:
     return Chart(name, experiments, heading,
-                 "Median ns per op of one process a trial; lines are 95 % intervals. "
-                 "Lower is better.", draw_bars,
+                 "Bars are medians over trials, lines their 95 % intervals. Lower is better.", draw_bars,
                  lambda data: any(costs(data, experiment) for experiment in experiments))
 
 

@@ -84,10 +84,9 @@ class Case:
                      if metric in trial.metrics and trial.metrics[metric].source), "")
 
     def reason(self, metric: str) -> str:
-        """Why the metric has no value here."""
+        """Why the metric has no value here; "" where no record has it at all."""
         return next((trial.metrics[metric].reason for trial in self.trials
-                     if metric in trial.metrics and trial.metrics[metric].reason),
-                    "not recorded")
+                     if metric in trial.metrics and trial.metrics[metric].reason), "")
 
     def flag_counts(self) -> Counter[str]:
         return Counter(flag for trial in self.trials for flag in set(trial.flags))
@@ -111,6 +110,14 @@ class Dataset:
     def environment(self) -> Environment | None:
         return next((run.environments[-1] for run in reversed(self.runs)
                      if run.environments), None)
+
+    @property
+    def unrecorded(self) -> str:
+        """Why counters may be in no record: what the machine said about its PMU."""
+        facts = self.environment.facts if self.environment else ()
+        return next((f"not in the records; {fact.name}: {fact.advice or fact.status}"
+                     for fact in facts if fact.name == "pmu" and fact.status != "ok"),
+                    "not in the records")
 
     @cached_property
     def selected(self) -> list[str]:

@@ -83,7 +83,8 @@ def _experiment(data: Dataset, experiment: str, shown: set[str]) -> list[Block]:
     for op in dict.fromkeys(case.first.op for case in costs):
         if op:
             blocks.append(Paragraph(f"One op is: {op}."))
-        blocks += tables.cost_table([case for case in costs if case.first.op == op])
+        blocks += tables.cost_table([case for case in costs if case.first.op == op],
+                                    data.unrecorded)
     blocks += tables.counter_table(costs)
     if others:
         blocks += tables.own_table(others)
@@ -125,14 +126,24 @@ def _confidence(data: Dataset) -> list[str]:
         lines.append(f"Smallest effect that this run could show, between two cases: about "
                      f"{percent(effect)} (the larger of the A/A floor and half of a typical "
                      f"95 % interval).")
-    flags = Counter(flag for case in data.cases.values() for flag in case.flag_counts())
-    lines.append("Flags: " + (listing([f"{flag} in {plural(times, 'case')}"
-                                       for flag, times in sorted(flags.items())], 12)
-                              or "none") + ".")
+    lines.append(_flags(data))
     if data.other_arms:
         lines.append(f"Only the arm {data.arm} is reported; the records have also "
                      f"{listing(data.other_arms)}.")
     return lines + [line for run in data.runs for line in _ending(run)]
+
+
+def _flags(data: Dataset) -> str:
+    """How many trials carry a flag, and in how many cases most of them do."""
+    trials: Counter[str] = Counter()
+    mostly: Counter[str] = Counter()
+    for case in data.cases.values():
+        for flag, times in case.flag_counts().items():
+            trials[flag] += times
+            mostly[flag] += 2 * times > len(case.trials)
+    words = [f"{flag} in {plural(times, 'trial')} (in {plural(mostly[flag], 'case')} more than "
+             f"half of them)" for flag, times in sorted(trials.items())]
+    return f"Flags: {listing(words, 12) or 'none'}."
 
 
 def _rejected(data: Dataset) -> str:
@@ -213,7 +224,10 @@ def _null(data: Dataset) -> list[tuple[str, ...]]:
             for name, metric in trial.metrics.items():
                 if metric.value is None:
                     found.setdefault(metric.reason, {}).setdefault(name, set()).add(case.name)
-    items: list[tuple[str, ...]] = []
+    unrecorded = [name for name in ("cycles", "instructions") if data.cases
+                  and not any(name in trial.metrics for trial in data.trials)]
+    items: list[tuple[str, ...]] = [(f"{listing(unrecorded)} of every case: "
+                                     f"{data.unrecorded}",)] if unrecorded else []
     for reason, metrics in sorted(found.items()):
         cases = set().union(*metrics.values())
         items.append((f"{listing(sorted(metrics), 12)} of {plural(len(cases), 'case')}: "

@@ -229,7 +229,7 @@ def _validate(record: Any, where: str) -> None:
     error = next(_validators[kind].iter_errors(slim), None)
     if error is not None:
         at = "/".join(str(step) for step in error.absolute_path) or kind
-        message = error.message if error.validator != "false" else "not allowed here"
+        message = "not allowed here" if error.schema is False else error.message
         raise RecordError(f"{where}: {plain(at, 120)}: {plain(message, 240)}")
 
 

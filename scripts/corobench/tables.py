@@ -18,20 +18,22 @@ from corobench.wording import MISSING, Code, listing, number, size
 KERNEL_SWITCHES = ("kernel_switches_voluntary", "kernel_switches_involuntary")
 SHOWN = {COST, STEADY, "cycles", "instructions", *KERNEL_SWITCHES}
 PROMISES: tuple[tuple[str, Callable[[Contract], bool]], ...] = (
-    ("keep the floating-point control words", lambda contract: contract.fp_control),
-    ("keep the signal mask", lambda contract: contract.signal_mask),
-    ("keep the TLS base", lambda contract: contract.tls_base),
-    ("enter the kernel", lambda contract: contract.kernel_entry),
+    ("the floating-point control words are kept", lambda contract: contract.fp_control),
+    ("the signal mask is kept", lambda contract: contract.signal_mask),
+    ("the TLS base is kept", lambda contract: contract.tls_base),
+    ("the kernel is entered", lambda contract: contract.kernel_entry),
 )
 
 
 class Notes:
     """Letters for reasons, in order of first use."""
 
-    def __init__(self) -> None:
+    def __init__(self, unrecorded: str = "not in the records") -> None:
         self._letters: dict[str, str] = {}
+        self._unrecorded = unrecorded
 
     def mark(self, reason: str) -> str:
+        reason = reason or self._unrecorded
         index = len(self._letters)
         letter = ascii_lowercase[index % 26] * (index // 26 + 1)
         return f"{MISSING} ({self._letters.setdefault(reason, letter)})"
@@ -49,9 +51,9 @@ def interval(found: Estimate | None, word: Callable[[float | None], str] = numbe
     return f"{word(found.low)} to {word(found.high)}"
 
 
-def cost_table(cases: list[Case]) -> list[Block]:
-    """For cases that are a cost per op."""
-    notes = Notes()
+def cost_table(cases: list[Case], unrecorded: str) -> list[Block]:
+    """For cases that are a cost per op. `unrecorded` says why a counter may be in no record."""
+    notes = Notes(unrecorded)
     rows = []
     for case in cases:
         found = case.estimate(COST)
@@ -83,7 +85,10 @@ def _cell(case: Case, metric: str, notes: Notes) -> str:
 def _kernel_switches(case: Case, notes: Notes) -> str:
     values = [case.median(metric) for metric in KERNEL_SWITCHES]
     known = [value for value in values if value is not None]
-    return number(sum(known)) if known else notes.mark(case.reason(KERNEL_SWITCHES[0]))
+    if not known:
+        return notes.mark(case.reason(KERNEL_SWITCHES[0]))
+    # Timer ticks and the like, spread over millions of ops: not a property of the op.
+    return "< 0.001" if 0 < sum(known) < 0.001 else number(sum(known))
 
 
 def contract_note(cases: list[Case]) -> list[Block]:
@@ -93,7 +98,7 @@ def contract_note(cases: list[Case]) -> list[Block]:
     for words, holds in PROMISES:
         doing = [name for name, contract in contracts.items() if contract and holds(contract)]
         if 0 < len(doing) < len(contracts):
-            differences.append(f"only {listing(doing, 12)} {words}")
+            differences.append(f"{words} by {listing(doing, 12)} only")
     stored = {contract.bytes_saved for contract in contracts.values()
               if contract and contract.bytes_saved >= 0}
     if len(stored) > 1:
@@ -105,10 +110,13 @@ def contract_note(cases: list[Case]) -> list[Block]:
 
 
 def flag_note(cases: list[Case]) -> list[Block]:
+    """The flags that most trials of a case carry."""
     items: list[tuple[str, ...]] = [
         (Code(case.name), f": {flag} in {times} of {len(case.trials)} trials")
-        for case in cases for flag, times in sorted(case.flag_counts().items())]
-    return [Paragraph("Flagged:"), Bullets(items)] if items else []
+        for case in cases for flag, times in sorted(case.flag_counts().items())
+        if 2 * times > len(case.trials)]
+    return [Paragraph("Flagged in more than half of their trials:"), Bullets(items)] \
+        if items else []
 
 
 def own_table(cases: list[Case]) -> list[Block]:
@@ -118,8 +126,6 @@ def own_table(cases: list[Case]) -> list[Block]:
                                  for name in trial.metrics))
     units = {name: next((unit for case in cases if (unit := case.unit(name))), "")
              for name in metrics}
-    words = list(dict.fromkeys(key for case in cases for trial in case.trials
-                               for key in trial.notes))
     rows = []
     for case in cases:
         row: list[str] = [Code(case.name)]
@@ -128,27 +134,36 @@ def own_table(cases: list[Case]) -> list[Block]:
             word = size if units[name].startswith("B") else number
             row.append(notes.mark(case.reason(name)) if found is None else word(found.median))
             row.append(interval(found, word))
-        for key in words:
-            values = list(dict.fromkeys(trial.notes[key] for trial in case.trials
-                                        if key in trial.notes))
-            row.append(listing(values, 3) or MISSING)
-        rows.append([*row, str(len(case.trials))])
+        rows.append([*row, case_notes(case) or MISSING, str(len(case.trials))])
     headers = ["case"]
     for name in metrics:
         words_of = name.replace("_", " ")
         headers += [words_of if words_of == units[name] else f"{words_of}, {units[name]}",
                     "95 % interval"]
-    headers += [*words, "n"]
-    numeric = [False] + [True] * 2 * len(metrics) + [False] * len(words) + [True]
-    table = _without_idle_intervals(Table(headers, rows, numeric))
+    headers += ["what the case noted", "n"]
+    numeric = [False] + [True] * 2 * len(metrics) + [False, True]
+    table = _without_idle_columns(Table(headers, rows, numeric))
     return [table, *notes.block(), *flag_note(cases)]
 
 
-def _without_idle_intervals(table: Table) -> Table:
-    """Drops the intervals that have no width: the figure said it all."""
+def case_notes(case: Case) -> str:
+    """The notes that (nearly) all trials agree on; what varies with each is in its record."""
+    parts = []
+    for key in dict.fromkeys(key for trial in case.trials for key in trial.notes):
+        values = list(dict.fromkeys(trial.notes[key] for trial in case.trials
+                                    if key in trial.notes))
+        if len(values) <= 2 and not key.endswith("_spread"):
+            parts.append(f"{key}: {' or '.join(values)}")
+    return "; ".join(parts)
+
+
+def _without_idle_columns(table: Table) -> Table:
+    """Drops intervals that have no width (the figure said it all), and notes of nobody."""
     keep = [not (header == "95 % interval"
                  and all(row[at] == MISSING or row[at] == f"{row[at - 1]} to {row[at - 1]}"
-                         for row in table.rows))
+                         for row in table.rows)
+                 or header == "what the case noted"
+                 and all(row[at] == MISSING for row in table.rows))
             for at, header in enumerate(table.headers)]
 
     def kept(row: list[str]) -> list[str]:
@@ -160,15 +175,22 @@ def _without_idle_intervals(table: Table) -> Table:
 def counter_table(cases: list[Case]) -> list[Block]:
     """The metrics of cost cases that the cost table has no column for, where there are any."""
     metrics = [name for name in dict.fromkeys(name for case in cases for trial in case.trials
-                                              for name in trial.metrics)
-               if name not in SHOWN and any(case.values(name) for case in cases)]
-    moving = [name for name in metrics if any(case.median(name) for case in cases)]
+                                              for name in trial.metrics) if name not in SHOWN]
+    moving = [name for name in metrics if any(_is_news(case, name) for case in cases)]
     if not moving:
         return []
     rows: list[list[str]] = [[Code(case.name), *[number(case.median(name)) for name in moving]]
-                             for case in cases if any(case.median(name) for name in moving)]
+                             for case in cases if any(_is_news(case, name) for name in moving)]
     headers = ["case", *[f"{name.replace('_', ' ')}, "
                          f"{next((case.unit(name) for case in cases if case.unit(name)), '')}"
                          for name in moving]]
-    return [Paragraph("Other counts per op, medians; rows that are all zero are left out."),
+    return [Paragraph("Other figures per op, medians. Left out: rows that are all zero, and CPU time "
+                      "that is the elapsed time."),
             Table(headers, rows, [False] + [True] * len(moving))]
+
+
+def _is_news(case: Case, metric: str) -> bool:
+    value, cost = case.median(metric), case.median(COST)
+    if metric == "cpu_ns" and value is not None and cost:
+        return abs(value / cost - 1) > 0.05
+    return bool(value)

@@ -41,7 +41,7 @@ def _visible(char: str) -> str:
 
 def markdown(text: object) -> str:
     """Inline Markdown that shows exactly plain(text), inside a table's cell too."""
-    words = plain(text)
+    words = re.sub(" {2,}", " ", plain(text))
     if isinstance(text, Code) and _CODE_SAFE.fullmatch(words):
         return f"`{words}`"
     words = re.sub(r"([\\`*_\[\]|~$#!{}])", r"\\\1", words)
