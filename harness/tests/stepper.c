@@ -112,7 +112,8 @@ Test(stepper, gives_up_on_a_runaway)
     struct seen seen = {0};
     struct bench_step_result result = step("endless", "1", NULL, &seen, 1000);
     cr_assert_eq(result.exit_code, 1);
-    cr_assert(strstr(result.error, "gave up after 1000 steps") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "gave up after 1000 steps") != NULL, "%s",
+              result.error);
     cr_assert_eq(seen.steps[0], 1000);
     cr_assert_eq(waitpid(-1, NULL, 0), -1, "the program was left behind");
     cr_assert_eq(errno, ECHILD);
@@ -135,7 +136,8 @@ Test(stepper, says_that_a_program_is_missing)
     if (strstr(result.error, "refuses ptrace") != NULL)
         cr_skip("%s", result.error);
     cr_assert_eq(result.exit_code, 1);
-    cr_assert(strstr(result.error, "can't run /nowhere/at/all") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "can't run /nowhere/at/all") != NULL, "%s",
+              result.error);
 }
 
 Test(stepper, skips_where_ptrace_is_refused)
@@ -148,7 +150,8 @@ Test(stepper, skips_where_ptrace_is_refused)
     struct bench_step_result result;
     bench_step_program(argv, &hooks, &result);
     cr_assert_eq(result.exit_code, 77);
-    cr_assert(strstr(result.error, "the kernel refuses ptrace") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "the kernel refuses ptrace") != NULL, "%s",
+              result.error);
 }
 
 Test(stepper, goes_on_where_aslr_stays)
