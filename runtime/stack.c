@@ -2,27 +2,27 @@
  *
  * stack.c: the arena; stack.h says what it promises.
  *
- * The arena is one mapping of equal slots. A slot is carved the first time a stack is needed
- * (its guard is made then) and goes to and fro over the free list afterwards.
+ * The arena is one mapping of equal slots. A slot is carved the first time a stack is
+ * needed (its guard is made then) and goes to and fro over the free list afterwards.
  *
  *   a page or more:  | guard | stack pages ............. top | colour |
  *   less than a page:| canary | stack ........................ top |
  *
- * Colour: slots of whole pages would put every top, which every flow touches, into the same
- * few cache sets. Tops step down by a cache line from slot to slot. The steps stop
- * at COLOURS so that a flow which uses less than a KB touches only one page; the room for them
- * is added, not taken from the stack. Slots smaller than a page have an odd number of lines
- * instead, which visits every set.
+ * Colour: slots of whole pages would put every top, which every flow touches, into the
+ * same few cache sets. Tops step down by a cache line from slot to slot. The steps stop
+ * at COLOURS so that a flow which uses less than a KB touches only one page; the room for
+ * them is added, not taken from the stack. Slots smaller than a page have an odd number
+ * of lines instead, which visits every set.
  *
  * Canary: a word below the stack, checked when it is freed. It costs a cache line
- * in a page that is touched anyhow; larger stacks have none, as it would make their lowest page
- * resident.
+ * in a page that is touched anyhow; larger stacks have none, as it would make their
+ * lowest page resident.
  *
- * The free list holds indexes in memory of its own: links inside the freed stacks would make
- * each allocation wait for a cold line of the stack it is about to hand out.
+ * The free list holds indexes in memory of its own: links inside the freed stacks would
+ * make each allocation wait for a cold line of the stack it is about to hand out.
  *
- * Arenas are found by the overflow watch from a signal handler, so they stay on a list that
- * only grows; a destroyed one is used again.
+ * Arenas are found by the overflow watch from a signal handler, so they stay on a list
+ * that only grows; a destroyed one is used again.
  */
 #include "stack.h"
 
@@ -95,8 +95,8 @@ static size_t colour_bytes(const struct coro_stack_arena *arena, size_t index)
     return arena->packed ? 0 : (uint32_t)index % COLOURS * LINE_BYTES;
 }
 
-/* Field by field into *stack: a struct returned by value is written in words and copied in
- * vectors, which stalls on the store buffer. */
+/* Field by field into *stack: a struct returned by value is written in words and copied
+ * in vectors, which stalls on the store buffer. */
 static inline void describe(const struct coro_stack_arena *arena, size_t index,
                             struct coro_stack *stack)
 {
@@ -143,10 +143,11 @@ static int plan(struct coro_stack_arena *arena, size_t stack_bytes, size_t stack
     } else {
         arena->below_bytes = arena->guard == CORO_GUARD_NONE ? 0 : page;
         arena->stack_bytes = round_up(stack_bytes, page);
-        arena->slot_bytes =
-            arena->below_bytes + arena->stack_bytes + round_up(COLOURS * LINE_BYTES, page);
+        arena->slot_bytes = arena->below_bytes + arena->stack_bytes +
+                            round_up(COLOURS * LINE_BYTES, page);
     }
-    if (__builtin_mul_overflow(arena->slot_bytes, stacks_max, &total) || total > PTRDIFF_MAX)
+    if (__builtin_mul_overflow(arena->slot_bytes, stacks_max, &total) ||
+        total > PTRDIFF_MAX)
         return -ENOMEM;
     return 0;
 }
@@ -182,10 +183,12 @@ static int obtain(struct coro_stack_arena *arena)
     arena->carved = 0;
     arena->free_count = 0;
     arena->free_indexes = reserve(arena->stacks_max * sizeof *arena->free_indexes);
-    arena->valgrind_ids =
-        RUNNING_ON_VALGRIND ? calloc(arena->stacks_max, sizeof *arena->valgrind_ids) : NULL;
+    arena->valgrind_ids = RUNNING_ON_VALGRIND
+                              ? calloc(arena->stacks_max, sizeof *arena->valgrind_ids)
+                              : NULL;
     atomic_store_explicit(&arena->base, arena->memory, memory_order_release);
-    if (!arena->memory || !arena->free_indexes || (RUNNING_ON_VALGRIND && !arena->valgrind_ids)) {
+    if (!arena->memory || !arena->free_indexes ||
+        (RUNNING_ON_VALGRIND && !arena->valgrind_ids)) {
         release(arena);
         return -ENOMEM;
     }
@@ -310,7 +313,8 @@ void coro_stack_free(struct coro_stack_arena *arena, const struct coro_stack *st
     if (arena->free_count == arena->carved ||
         (arena->free_count > 0 && arena->free_indexes[arena->free_count - 1] == index))
         coro_fatal("stack: freed twice");
-    if (arena->packed && *canary_of(arena, index) != canary_value(canary_of(arena, index)))
+    if (arena->packed &&
+        *canary_of(arena, index) != canary_value(canary_of(arena, index)))
         fatal_ran_over(arena, index);
     coro_stack_annotate_free(arena->valgrind_ids, stack->low, stack->top);
     arena->free_indexes[arena->free_count++] = (uint32_t)index;
@@ -319,7 +323,8 @@ void coro_stack_free(struct coro_stack_arena *arena, const struct coro_stack *st
 static bool find_guard_in(struct coro_stack_arena *arena, uintptr_t address,
                           struct coro_guard_hit *hit)
 {
-    /* Acquire: pairs with the release in obtain(), so the geometry belongs to this base. */
+    /* Acquire: pairs with the release in obtain(), so the geometry belongs to this
+     * base. */
     char *base = atomic_load_explicit(&arena->base, memory_order_acquire);
     size_t offset = address - (uintptr_t)base;
     struct coro_stack stack;

@@ -42,7 +42,8 @@ static void by_jump(struct coro_context *from, struct coro_context *to)
 static const struct {
     const char *name;
     abi_switch_fn *function;
-} good[] = {{"coro_switch called", coro_switch}, {"jumped to", by_jump}, {"inlined", by_inline}};
+} good[] = {
+    {"coro_switch called", coro_switch}, {"jumped to", by_jump}, {"inlined", by_inline}};
 
 static struct coro_context *trash(void *arg)
 {
@@ -73,7 +74,7 @@ static int edges_changed(void)
     return changed;
 }
 
-/* Switches away by `away` and back by `back`; the first register that changed, or NULL. */
+/* Switches away by `away`, back by `back`; the first register that changed, or NULL. */
 static const char *register_changed(abi_switch_fn *away, abi_switch_fn *back)
 {
     struct coro_stack stack = edged_stack();
@@ -97,8 +98,9 @@ Test(abi, each_switch_keeps_each_register)
 
             cr_expect_null(name, "%s changed (away: %s, back: %s)", name, good[i].name,
                            good[j].name);
-            cr_expect_eq(edges_changed(), 0, "wrote outside the stack (away: %s, back: %s)",
-                         good[i].name, good[j].name);
+            cr_expect_eq(edges_changed(), 0,
+                         "wrote outside the stack (away: %s, back: %s)", good[i].name,
+                         good[j].name);
         }
     }
 }

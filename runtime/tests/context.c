@@ -202,7 +202,8 @@ Test(context, values_survive_a_hundred_thousand_switches_in_random_order)
         coro_switch(&home, &flows[i].context);
         flows[i].steps = 0; /* one more step, and out */
         coro_switch(&home, &flows[i].context);
-        cr_assert_eq(flows[i].sum, churn_alone(flows[i].seed, resumed[i] + 1), "flow %d", i);
+        cr_assert_eq(flows[i].sum, churn_alone(flows[i].seed, resumed[i] + 1), "flow %d",
+                     i);
     }
 }
 

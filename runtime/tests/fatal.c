@@ -11,7 +11,8 @@
 
 static int text_is(const struct coro_text *text, const char *expected)
 {
-    return text->length == strlen(expected) && memcmp(text->bytes, expected, text->length) == 0;
+    return text->length == strlen(expected) &&
+           memcmp(text->bytes, expected, text->length) == 0;
 }
 
 Test(fatal, numbers)

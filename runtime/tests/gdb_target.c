@@ -52,7 +52,8 @@ __attribute__((noinline)) static void home_leaf(void)
 
 int main(void)
 {
-    struct coro_stack_arena *arena = coro_stack_arena_create(65536, 1, CORO_GUARD_MADVISE);
+    struct coro_stack_arena *arena =
+        coro_stack_arena_create(65536, 1, CORO_GUARD_MADVISE);
     struct coro_stack stack;
 
     if (!arena || coro_stack_alloc(arena, &stack))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * overflow.c: a flow that runs out of stack is named; other faults go where they went before.
+ * overflow.c: a flow that runs out of stack is named; other faults go where they went
+ * before.
  */
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -58,9 +59,11 @@ Test(overflow, is_reported_with_the_stack_that_ran_out)
     for (size_t i = 0; i < 2; i++) {
         struct child child = run_child(overflow_once, (void *)&guards[i]);
 
-        cr_expect_eq(child.signal, SIGABRT, "signal %d, code %d", child.signal, child.code);
+        cr_expect_eq(child.signal, SIGABRT, "signal %d, code %d", child.signal,
+                     child.code);
         cr_expect_not_null(
-            strstr(child.text, "coro: stack overflow: flow on stack 2 of 65536 bytes (0x"),
+            strstr(child.text,
+                   "coro: stack overflow: flow on stack 2 of 65536 bytes (0x"),
             "%s", child.text);
         cr_expect_not_null(strstr(child.text, "), at pc 0x"), "%s", child.text);
         cr_expect_null(strstr(child.text, "stray"), "%s", child.text);
@@ -77,7 +80,8 @@ static void overflow_elsewhere(void *arg)
 {
     pthread_t thread;
 
-    if (coro_stack_overflow_watch() || pthread_create(&thread, NULL, overflow_in_thread, arg))
+    if (coro_stack_overflow_watch() ||
+        pthread_create(&thread, NULL, overflow_in_thread, arg))
         _exit(1);
     pthread_join(thread, NULL);
 }
@@ -145,7 +149,8 @@ static void fault_with_handler(void *arg)
 
 static void fault_with_info_handler(void *arg)
 {
-    struct sigaction action = {.sa_sigaction = earlier_info_handler, .sa_flags = SA_SIGINFO};
+    struct sigaction action = {.sa_sigaction = earlier_info_handler,
+                               .sa_flags = SA_SIGINFO};
 
     sigaction(SIGSEGV, &action, NULL);
     fault_elsewhere(arg);
@@ -216,7 +221,8 @@ static void keep_own_alternate(void *arg)
     stack_t stack = {.ss_sp = own, .ss_size = sizeof own};
     stack_t now;
 
-    if (sigaltstack(&stack, NULL) || coro_stack_overflow_watch() || sigaltstack(NULL, &now))
+    if (sigaltstack(&stack, NULL) || coro_stack_overflow_watch() ||
+        sigaltstack(NULL, &now))
         _exit(1);
     _exit(now.ss_sp == own ? 8 : 1);
 }

@@ -17,7 +17,8 @@ static inline uint64_t test_seed(void)
     uint64_t seed;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30;
+    seed = given ? strtoull(given, NULL, 0)
+                 : (uint64_t)now.tv_nsec ^ (uint64_t)now.tv_sec << 30;
     fprintf(stderr, "TEST_SEED=%llu\n", (unsigned long long)seed);
     return seed;
 }

@@ -23,7 +23,8 @@ static const enum coro_guard guards[] = {CORO_GUARD_NONE, CORO_GUARD_MADVISE,
 static struct coro_stack_arena *create(size_t stack_bytes, size_t stacks_max,
                                        enum coro_guard guard)
 {
-    struct coro_stack_arena *arena = coro_stack_arena_create(stack_bytes, stacks_max, guard);
+    struct coro_stack_arena *arena =
+        coro_stack_arena_create(stack_bytes, stacks_max, guard);
 
     cr_assert_not_null(arena, "%s", strerror(errno));
     return arena;
@@ -97,7 +98,8 @@ Test(stack, the_guard_is_the_best_that_was_wanted_and_can_be_had)
     cr_expect_eq(coro_stack_arena_guard(arena), CORO_GUARD_NONE);
     coro_stack_arena_destroy(arena);
     arena = create(2 * KB, 1, CORO_GUARD_MADVISE);
-    cr_expect_eq(coro_stack_arena_guard(arena), CORO_GUARD_NONE, "stacks that share pages");
+    cr_expect_eq(coro_stack_arena_guard(arena), CORO_GUARD_NONE,
+                 "stacks that share pages");
     coro_stack_arena_destroy(arena);
 }
 
@@ -145,7 +147,8 @@ Test(stack, tops_are_spread_over_the_cache_sets)
             in_set[((uintptr_t)stack.top - 1) / LINE_BYTES % SETS]++;
         }
         for (int i = 0; i < SETS; i++)
-            cr_expect_leq(in_set[i], 2, "%zu bytes: %u tops in one set", sizes[s], in_set[i]);
+            cr_expect_leq(in_set[i], 2, "%zu bytes: %u tops in one set", sizes[s],
+                          in_set[i]);
         coro_stack_arena_destroy(arena);
     }
 }
@@ -234,7 +237,8 @@ Test(stack, destroy_takes_null_and_stacks_in_use)
 
     coro_stack_arena_destroy(NULL);
     for (int i = 0; i < 100; i++) {
-        struct coro_stack_arena *arena = create(i % 2 ? KB : 64 * KB, 1000, guards[i % 3]);
+        struct coro_stack_arena *arena =
+            create(i % 2 ? KB : 64 * KB, 1000, guards[i % 3]);
 
         cr_assert_eq(coro_stack_alloc(arena, &stack), 0);
         memset(stack.low, 1, (size_t)(stack.top - stack.low));
@@ -282,8 +286,9 @@ Test(stack, misuse_aborts_with_a_sentence)
     } cases[] = {
         {free_twice, "coro: stack: freed twice\n"},
         {free_foreign, "coro: stack: freed to an arena that it is not from\n"},
-        {free_overrun, "coro: stack overflow: the flow on stack 0 of 1024 bytes wrote below its "
-                       "low end (found when it was freed)\n"},
+        {free_overrun,
+         "coro: stack overflow: the flow on stack 0 of 1024 bytes wrote below its "
+         "low end (found when it was freed)\n"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -7,9 +7,10 @@
  *     stress [SWITCHES [SEED]]
  *
  * Workers take a random ready flow from a common pool, resume it, and put it back when it
- * has switched away; so flows move between threads at almost every switch. A flow keeps sums
- * in locals, which must come out as computed without any switch. It ends after a random
- * number of switches and its stack goes to the next. Exit code 0, or 1 with a sentence.
+ * has switched away; so flows move between threads at almost every switch. A flow keeps
+ * sums in locals, which must come out as computed without any switch. It ends after a
+ * random number of switches and its stack goes to the next. Exit code 0, or 1 with a
+ * sentence.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -47,8 +48,8 @@ static void fail(const char *sentence)
     exit(1);
 }
 
-static __attribute__((noinline)) void switch_somehow(uint64_t how, struct coro_context *from,
-                                                     struct coro_context *to)
+static __attribute__((noinline)) void
+switch_somehow(uint64_t how, struct coro_context *from, struct coro_context *to)
 {
     switch (how % 3) {
     case 0:

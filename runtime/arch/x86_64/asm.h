@@ -2,11 +2,11 @@
  *
  * asm.h: what every assembly file of this CPU begins with.
  *
- * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI; LABEL is a second way
- * into a function. PUSH and POP move SP and say so. The property note
- * claims IBT (indirect jumps land on endbr64), and only when the build asks for it, so that
- * note and code agree. It never claims SHSTK: a switch that leaves by `jmp` does not keep a
- * shadow stack in step, and the linker turns SHSTK off for a program when one object lacks it.
+ * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI; LABEL is a second
+ * way into a function. PUSH and POP move SP and say so. The property note claims IBT
+ * (indirect jumps land on endbr64), and only when the build asks for it, so that note and
+ * code agree. It never claims SHSTK: a switch that leaves by `jmp` does not keep a shadow
+ * stack in step, and the linker turns SHSTK off for a program when one object lacks it.
  */
 #ifndef CORO_ASM_H
 #define CORO_ASM_H

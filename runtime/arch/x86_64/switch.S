@@ -18,11 +18,11 @@
  *     SP in context-> +----------+
  *
  * Not kept: MXCSR and x87 control word, signal mask, TLS base (context.h says why), nor a
- * shadow stack: the property note never claims one. Everything else is the caller's to save.
+ * shadow stack: the property note never claims one. Everything else is the caller's.
  *
- * There is no `call` on the way in from C (coro_switch_jump()) and no `ret` on the way out:
- * the flow that goes on is not the one that called, so the return-address stack would be wrong
- * both ways. arch_switch.h says how the other ways did.
+ * There is no `call` on the way in from C (coro_switch_jump()) and no `ret` on the way
+ * out: the flow that goes on is not the one that called, so the return-address stack
+ * would be wrong both ways. arch_switch.h says how the other ways did.
  *
  * CFI is true at each instruction. From the load of SP on, the caller is the flow that is
  * about to go on: its SP is ours, its PC in rdx.
@@ -79,8 +79,8 @@ FUNC coro_arch_switch
     jmpq *%rcx
 ENDFUNC coro_arch_switch
 
-/* PC of a new flow. Calls entry(arg), which lie at SP, and goes on with the context that it
- * returns. Has no caller: unwinding ends here. */
+/* PC of a new flow. Calls entry(arg), which lie at SP, and goes on with the context
+ * that it returns. Has no caller: unwinding ends here. */
 FUNC coro_arch_entry
     .cfi_undefined rip
     .cfi_def_cfa rsp, CORO_START_BYTES
@@ -90,7 +90,8 @@ LABEL coro_arch_start
     movq CORO_START_ARG(%rsp), %rdi
     callq *CORO_START_ENTRY(%rsp)
     movq %rax, %rdi
-/* _Noreturn void coro_arch_jump(struct coro_context *to): the switch that keeps nothing. */
+/* _Noreturn void coro_arch_jump(struct coro_context *to): the switch that keeps
+ * nothing. */
 LABEL coro_arch_jump
     movq CORO_CONTEXT_SP(%rdi), %rcx
     movq CORO_CONTEXT_PC(%rdi), %rdx

@@ -6,8 +6,8 @@
  *     void abi_poisoned_call(abi_switch_fn *function, struct coro_context *from,
  *                            struct coro_context *to, struct abi_registers *after);
  *
- * The stack pointer is found again through a variable, not trusted, as a faulty switch may
- * have moved it. `after` has the order of abi_register_names; rsp as its distance.
+ * The stack pointer is found again through a variable, not trusted, as a faulty switch
+ * may have moved it. `after` has the order of abi_register_names; rsp as its distance.
  */
 #include "asm.h"
 #include "abi_arch.h"
@@ -60,8 +60,8 @@ FUNC abi_poisoned_call
     ret
 ENDFUNC abi_poisoned_call
 
-/* void abi_trash_and_call(function, from, to): what the other flow does to every register that a switch must keep,
- * except rsp. It keeps them itself, being a function. */
+/* void abi_trash_and_call(function, from, to): what the other flow does to every
+ * register that a switch must keep, except rsp. Being a function, it keeps them itself. */
 FUNC abi_trash_and_call
     LANDING
     PUSH rbx
@@ -128,8 +128,9 @@ FUNC abi_faulty_rsp
     jmpq *%rcx
 ENDFUNC abi_faulty_rsp
 
-/* int abi_red_zone(struct coro_context *from, struct coro_context *to): fills the 128 bytes
- * below its SP, switches by jumping, and returns how many of the 16 words changed. */
+/* int abi_red_zone(struct coro_context *from, struct coro_context *to): fills the 128
+ * bytes below its SP, switches by jumping, and returns how many of the 16 words
+ * changed. */
 FUNC abi_red_zone
     LANDING
     movq $-128, %rcx

@@ -16,8 +16,8 @@ static const char *const abi_register_names[] = {"rbx", "rbp", "r12", "r13",
                                                  "r14", "r15", "rsp"};
 enum { ABI_REGISTERS = 7, ABI_STACK_POINTER = 6 };
 
-abi_switch_fn abi_faulty_rbx, abi_faulty_rbp, abi_faulty_r12, abi_faulty_r13, abi_faulty_r14,
-    abi_faulty_r15, abi_faulty_rsp;
+abi_switch_fn abi_faulty_rbx, abi_faulty_rbp, abi_faulty_r12, abi_faulty_r13,
+    abi_faulty_r14, abi_faulty_r15, abi_faulty_rsp;
 
 static abi_switch_fn *const abi_faulty[ABI_REGISTERS] = {
     abi_faulty_rbx, abi_faulty_rbp, abi_faulty_r12, abi_faulty_r13,
