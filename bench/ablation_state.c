@@ -12,8 +12,11 @@
 #if defined(__x86_64__)
 
 #include <cpuid.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct ablation_flow ablation_ping, ablation_pong;
 /* XRSTOR takes MXCSR, at offset 24, from the area even when all else is initial. */
@@ -98,6 +101,8 @@ void ablation_prepare(struct ablation_flow *flow, const struct ablation *a,
     }
     flow->sp = word;
     flow->fs_base = fs_base();
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &flow->signal_mask,
+            sizeof flow->signal_mask);
     if (a->area != ABLATION_STACK)
         ablation_save(flow->area, a->area == ABLATION_XSAVEC);
 }
