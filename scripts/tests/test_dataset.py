@@ -7,34 +7,46 @@ from tests.synthetic import Generator, Record, metric
 
 
 def trials(values: list[float], **changes: object) -> list[Record]:
-    return [one_trial(round=number, metrics={
-        "ns": metric(value, "ns/op", "clock"),
-        "cycles_estimated": metric(3 * value, "cycles/op", "canary")}, **changes)
-        for number, value in enumerate(values, start=1)]
+    return [
+        one_trial(
+            round=number,
+            metrics={
+                "ns": metric(value, "ns/op", "clock"),
+                "cycles_estimated": metric(3 * value, "cycles/op", "canary"),
+            },
+            **changes
+        )
+        for number, value in enumerate(values, start=1)
+    ]
 
 
 class Cases(ScratchTest):
     def test_failed_skipped_and_rejected_trials_carry_no_figure(self) -> None:
-        data = self.dataset([
-            *trials([1.0, 2.0]), one_trial(round=3, error="it broke"),
-            one_trial(round=4, metrics={}, skipped="no"),
-            one_trial(kind="rejection", round=5, reasons=["noise"])])
-        case, = data.cases.values()
+        data = self.dataset(
+            [
+                *trials([1.0, 2.0]),
+                one_trial(round=3, error="it broke"),
+                one_trial(round=4, metrics={}, skipped="no"),
+                one_trial(kind="rejection", round=5, reasons=["noise"]),
+            ]
+        )
+        (case,) = data.cases.values()
         self.assertEqual(case.values("ns"), [1.0, 2.0])
         self.assertEqual(data.ran, 4)
         self.assertEqual(data.rejected_share, 0.25)
         self.assertTrue(data.contaminated)
 
     def test_a_fifth_is_not_yet_contaminated(self) -> None:
-        data = self.dataset([*trials([1.0] * 4),
-                             one_trial(kind="rejection", round=5, reasons=["noise"])])
+        data = self.dataset(
+            [*trials([1.0] * 4), one_trial(kind="rejection", round=5, reasons=["noise"])]
+        )
         self.assertEqual(data.rejected_share, 0.2)
         self.assertFalse(data.contaminated)
 
     def test_null_is_not_zero(self) -> None:
         nothing = {"ns": metric(None, "ns/op", "clock", "no clock")}
         data = self.dataset([*trials([4.0]), one_trial(round=2, metrics=nothing)])
-        case, = data.cases.values()
+        (case,) = data.cases.values()
         self.assertEqual((case.values("ns"), case.reason("ns")), ([4.0], "no clock"))
         self.assertIsNone(case.estimate("instructions"))
 
@@ -43,7 +55,9 @@ class Cases(ScratchTest):
         records = [environment(cases=names)]
         for name in (*sorted(names), "zoo/x/place=same-cpu"):
             records.append(one_trial(case=name))
-        self.assertEqual(list(self.dataset(records).cases), [*names, "zoo/x/place=same-cpu"])
+        self.assertEqual(
+            list(self.dataset(records).cases), [*names, "zoo/x/place=same-cpu"]
+        )
 
     def test_find_by_parameters(self) -> None:
         data = self.dataset(Generator(rounds=1).records())
@@ -55,8 +69,10 @@ class Cases(ScratchTest):
 
     def test_one_arm_is_reported(self) -> None:
         data = self.dataset([*trials([1.0]), *trials([9.0], arm="base")])
-        case, = data.cases.values()
-        self.assertEqual((data.arm, data.other_arms, case.values("ns")), ("main", ["base"], [1.0]))
+        (case,) = data.cases.values()
+        self.assertEqual(
+            (data.arm, data.other_arms, case.values("ns")), ("main", ["base"], [1.0])
+        )
         self.assertEqual(self.dataset(trials([9.0], arm="b")).arm, "b")
 
 
@@ -92,8 +108,10 @@ class Noise(ScratchTest):
         self.assertEqual(found.median, 2.0)
 
     def test_pooled_runs_pair_their_own_rounds(self) -> None:
-        runs = self.dataset(trials([1.0])).runs + self.dataset(trials([3.0], run="r2")).runs
-        case, = Dataset(runs).cases.values()
+        runs = (
+            self.dataset(trials([1.0])).runs + self.dataset(trials([3.0], run="r2")).runs
+        )
+        (case,) = Dataset(runs).cases.values()
         self.assertEqual(sorted(case.values("ns")), [1.0, 3.0])
 
 

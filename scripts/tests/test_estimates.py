@@ -3,15 +3,35 @@ import math
 import random
 import unittest
 
-from corobench.estimates import (aa_difference, aa_floor, coverage, ecdf, interval_rank,
-                                 median_interval, paired_ratio)
+from corobench.estimates import (
+    aa_difference,
+    aa_floor,
+    coverage,
+    ecdf,
+    interval_rank,
+    median_interval,
+    paired_ratio,
+)
 
 
 class OrderStatistics(unittest.TestCase):
     def test_ranks_are_the_tables(self) -> None:
-        # From the binomial: 1 - 2 P(Bin(n, 1/2) < k) at or above 0.95, with the largest such k.
-        for n, rank in ((1, 0), (5, 0), (6, 1), (8, 1), (9, 2), (11, 2), (12, 3), (15, 4),
-                        (20, 6), (25, 8), (30, 10), (40, 14), (100, 40)):
+        # The largest k with 1 - 2 P(Bin(n, 1/2) < k) at or above 0.95.
+        for n, rank in (
+            (1, 0),
+            (5, 0),
+            (6, 1),
+            (8, 1),
+            (9, 2),
+            (11, 2),
+            (12, 3),
+            (15, 4),
+            (20, 6),
+            (25, 8),
+            (30, 10),
+            (40, 14),
+            (100, 40),
+        ):
             self.assertEqual(interval_rank(n), rank, f"n = {n}")
 
     def test_coverage_by_hand(self) -> None:
@@ -89,8 +109,11 @@ class Floor(unittest.TestCase):
         rng = random.Random(11)
 
         def pairs(count: int) -> list[float]:
-            return [aa_difference({n: rng.lognormvariate(0, 0.02) for n in range(20)}) or 0
-                    for _ in range(count)]
+            return [
+                aa_difference({n: rng.lognormvariate(0, 0.02) for n in range(20)}) or 0
+                for _ in range(count)
+            ]
+
         floor = aa_floor(pairs(1000))
         under = sum(math.expm1(one) < (floor or 0) for one in pairs(2000)) / 2000
         self.assertAlmostEqual(under, 0.9, delta=0.04)

@@ -12,13 +12,22 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 
 
 class Search(unittest.TestCase):
-    def run_without(self, module: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        code = (f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = ['report']\n"
-                f"from corobench import interpreter\n"
-                f"interpreter.NEEDED = ('json', {module!r})\n"
-                f"interpreter.ensure()\nprint('went on')")
-        return subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True,
-                              check=False, env={**os.environ, **environment})
+    def run_without(
+        self, module: str, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        code = (
+            f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = ['report']\n"
+            f"from corobench import interpreter\n"
+            f"interpreter.NEEDED = ('json', {module!r})\n"
+            f"interpreter.ensure()\nprint('went on')"
+        )
+        return subprocess.run(
+            [sys.executable, "-B", "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **environment},
+        )
 
     def test_this_one_has_all(self) -> None:
         self.assertEqual(interpreter.missing_modules(), [])
@@ -29,8 +38,9 @@ class Search(unittest.TestCase):
         result = self.run_without("nonesuch", **{interpreter.TRIED: "1"})
         self.assertEqual(result.returncode, 1)
         self.assertEqual(result.stderr.count("\n"), 1)
-        self.assertIn("lacks nonesuch; on Debian: apt-get install python3-nonesuch",
-                      result.stderr)
+        self.assertIn(
+            "lacks nonesuch; on Debian: apt-get install python3-nonesuch", result.stderr
+        )
 
 
 if __name__ == "__main__":

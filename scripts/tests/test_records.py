@@ -14,7 +14,9 @@ from tests.synthetic import Generator
 class GoodFiles(ScratchTest):
     def test_a_whole_run(self) -> None:
         run = read_run(self.records_file(Generator(rounds=2).records()))
-        self.assertEqual((len(run.environments), len(run.rejections), len(run.ends)), (1, 3, 1))
+        self.assertEqual(
+            (len(run.environments), len(run.rejections), len(run.ends)), (1, 3, 1)
+        )
         self.assertEqual(run.machine, "synthetic-2cpu")
         self.assertFalse(run.torn)
         self.assertTrue(any(trial.skipped for trial in run.trials))
@@ -40,14 +42,18 @@ class GoodFiles(ScratchTest):
     def test_torn_inside_a_character(self) -> None:
         line = json.dumps(one_trial(op="é"), ensure_ascii=False).encode()
         at = line.index("é".encode()) + 1
-        self.assertTrue(read_run(self.file(as_line(environment()), line[:at], end=b"")).torn)
+        self.assertTrue(
+            read_run(self.file(as_line(environment()), line[:at], end=b"")).torn
+        )
 
     def test_last_line_may_lack_its_newline(self) -> None:
         run = read_run(self.file(as_line(environment()), as_line(one_trial()), end=b""))
         self.assertEqual((len(run.trials), run.torn), (1, False))
 
     def test_hostile_names_are_data(self) -> None:
-        run = read_run(self.file(as_line(one_trial(case=HOSTILE[:300], subject=HOSTILE[:300]))))
+        run = read_run(
+            self.file(as_line(one_trial(case=HOSTILE[:300], subject=HOSTILE[:300])))
+        )
         self.assertEqual(run.trials[0].case, HOSTILE[:300])
 
 
@@ -63,7 +69,9 @@ class BadFiles(ScratchTest):
         self.assertLess(len(message) - len(str(path)), 420)
 
     def test_not_json(self) -> None:
-        self.refused(as_line(environment()), "{", as_line(one_trial()), line=2, says="not a JSON")
+        self.refused(
+            as_line(environment()), "{", as_line(one_trial()), line=2, says="not a JSON"
+        )
         self.refused("", line=1, says="not a JSON")
         self.refused("\x00" * 50, line=1, says="not a JSON")
         self.refused(b"\xff\xfe{}", line=1, says="not UTF-8")
@@ -72,7 +80,9 @@ class BadFiles(ScratchTest):
 
     def test_truncated_middle(self) -> None:
         line = as_line(one_trial())
-        self.refused(as_line(environment()), line[:len(line) // 2], line, line=2, says="JSON")
+        self.refused(
+            as_line(environment()), line[: len(line) // 2], line, line=2, says="JSON"
+        )
 
     def test_not_an_object(self) -> None:
         for text in ("[]", "3", '"x"', "null", "true"):
@@ -80,7 +90,9 @@ class BadFiles(ScratchTest):
 
     def test_wrong_version_and_kind(self) -> None:
         for version in (2, 0, "1", None, True, [1], "\x1b[31m" * 99):
-            self.refused(as_line(one_trial(schema=version)), line=1, says="schema version")
+            self.refused(
+                as_line(one_trial(schema=version)), line=1, says="schema version"
+            )
         self.refused("{}", line=1, says="schema version None")
         kinds: list[object] = ["nonsense", None, [], "\x1b[31m"]
         for kind in kinds:
@@ -101,19 +113,23 @@ class BadFiles(ScratchTest):
     def test_huge_metric(self) -> None:
         for value in (1e300, -1e300, 10**400):
             metrics = {"ns": {"value": value, "unit": "ns/op", "source": "clock"}}
-            self.refused(as_line(one_trial(metrics=metrics)), line=1, says="metrics/ns/value")
+            self.refused(
+                as_line(one_trial(metrics=metrics)), line=1, says="metrics/ns/value"
+            )
 
     def test_a_key_twice(self) -> None:
         text = as_line(one_trial()).replace('"round": 1', '"round": 1, "round": 2')
         self.refused(text, line=1, says='key "round" appears twice')
 
     def test_null_needs_a_reason_and_a_value_none(self) -> None:
-        for metric, says in (({"value": None, "unit": "u", "source": "pmu"}, "reason"),
-                             ({"value": 1, "unit": "u"}, "source"),
-                             ({"value": 1, "unit": "u", "source": "s", "reason": "r"}, "not allowed"),
-                             ({"value": "1", "unit": "u", "source": "s"}, "metrics/ns/value"),
-                             ({"value": True, "unit": "u", "source": "s"}, "metrics/ns/value"),
-                             ({"value": 1, "unit": "u", "source": "s", "x": 1}, "'x'")):
+        for metric, says in (
+            ({"value": None, "unit": "u", "source": "pmu"}, "reason"),
+            ({"value": 1, "unit": "u"}, "source"),
+            ({"value": 1, "unit": "u", "source": "s", "reason": "r"}, "not allowed"),
+            ({"value": "1", "unit": "u", "source": "s"}, "metrics/ns/value"),
+            ({"value": True, "unit": "u", "source": "s"}, "metrics/ns/value"),
+            ({"value": 1, "unit": "u", "source": "s", "x": 1}, "'x'"),
+        ):
             self.refused(as_line(one_trial(metrics={"ns": metric})), line=1, says=says)
 
     def test_missing_and_foreign_fields(self) -> None:
@@ -133,10 +149,22 @@ class BadFiles(ScratchTest):
         self.refused(as_line(one_trial(metrics={})), line=1, says="metrics")
 
     def test_epochs(self) -> None:
-        for epoch in ([1, 2.0, 0.1], [1, 2.0, 0.1, 2], [-1, 2.0, 0.1, 0], [1, None, 0.1, 0],
-                      [1.5, 2.0, 0.1, 0], [1, 2.0, -0.1, 0], [1, 2e30, 0.1, 0], "x", {}):
-            self.refused(as_line(one_trial(epochs=[[1, 2.0, 0.1, 0], epoch])), line=1,
-                         says="epochs")
+        for epoch in (
+            [1, 2.0, 0.1],
+            [1, 2.0, 0.1, 2],
+            [-1, 2.0, 0.1, 0],
+            [1, None, 0.1, 0],
+            [1.5, 2.0, 0.1, 0],
+            [1, 2.0, -0.1, 0],
+            [1, 2e30, 0.1, 0],
+            "x",
+            {},
+        ):
+            self.refused(
+                as_line(one_trial(epochs=[[1, 2.0, 0.1, 0], epoch])),
+                line=1,
+                says="epochs",
+            )
         self.refused(as_line(one_trial(epochs={})), line=1, says="epochs")
 
     def test_the_quick_look_at_epochs_never_admits_what_the_schema_refuses(self) -> None:
@@ -151,22 +179,40 @@ class BadFiles(ScratchTest):
 
     def test_duplicates(self) -> None:
         line = as_line(one_trial())
-        self.refused(as_line(environment()), line, line, line=3, says="is in line 2 already")
-        read_run(self.file(line, as_line(one_trial(round=2)), as_line(one_trial(arm="b"))))
+        self.refused(
+            as_line(environment()), line, line, line=3, says="is in line 2 already"
+        )
+        read_run(
+            self.file(line, as_line(one_trial(round=2)), as_line(one_trial(arm="b")))
+        )
 
     def test_units_must_agree(self) -> None:
         metrics = {"ns": {"value": 1, "unit": "s/op", "source": "clock"}}
-        self.refused(as_line(one_trial()), as_line(one_trial(round=2, metrics=metrics)), line=2,
-                     says="metrics/ns/unit: s/op, but ns/op in line 1")
+        self.refused(
+            as_line(one_trial()),
+            as_line(one_trial(round=2, metrics=metrics)),
+            line=2,
+            says="metrics/ns/unit: s/op, but ns/op in line 1",
+        )
 
     def test_one_run_and_one_machine_to_a_file(self) -> None:
-        self.refused(as_line(environment()), as_line(one_trial(run="other")), line=2,
-                     says="run other in a file of run")
-        self.refused(as_line(environment()), as_line(environment(machine="other")), line=2,
-                     says="machine other")
+        self.refused(
+            as_line(environment()),
+            as_line(one_trial(run="other")),
+            line=2,
+            says="run other in a file of run",
+        )
+        self.refused(
+            as_line(environment()),
+            as_line(environment(machine="other")),
+            line=2,
+            says="machine other",
+        )
 
     def test_hostile_words_in_an_error(self) -> None:
-        self.refused(as_line(one_trial(**{HOSTILE: 1})), line=1, says="Additional properties")
+        self.refused(
+            as_line(one_trial(**{HOSTILE: 1})), line=1, says="Additional properties"
+        )
         self.refused(as_line(one_trial(flags=HOSTILE)), line=1, says="flags")
 
     def test_missing_file(self) -> None:
