@@ -264,10 +264,12 @@ static void warn(const struct counting *c)
         fprintf(stderr, "count: address randomisation could not be turned off; "
                         "a count that depends on addresses may vary\n");
     if (c->result.signals != 0)
-        fprintf(stderr,
-                "count: %llu signals reached the program while it was stepped; their "
-                "handlers are counted\n",
-                (unsigned long long)c->result.signals);
+        fprintf(
+            stderr,
+            "count: %llu signals, the last of them %d (%s), reached the program while it "
+            "was stepped; handlers are counted\n",
+            (unsigned long long)c->result.signals, c->result.last_signal,
+            strsignal(c->result.last_signal));
     if (totals[1].executed <= totals[0].executed)
         fprintf(stderr,
                 "count: %llu ops took no fewer instructions than twice as many: "

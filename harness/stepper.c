@@ -311,7 +311,10 @@ static int step_to_mark(struct stepper *s, int stretch)
         case MARKED:
             return reached_mark(s) == 0 ? 1 : -1;
         case SIGNALLED:
-            s->result->signals++;
+            if (s->signal != SIGSTOP && s->signal != SIGCONT) {
+                s->result->signals++;
+                s->result->last_signal = s->signal;
+            }
             break;
         case REMARK: /* a handler was set up: go on from its first instruction */
             if (report_step(s, &now, 0) != 0)

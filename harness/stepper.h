@@ -43,8 +43,10 @@ struct bench_step_hooks {
 struct bench_step_result {
     int exit_code; /* 0: four marks seen and the program exited with 0; else 1, 2 or 77 */
     char error[256];  /* a sentence when exit_code is not 0 */
-    uint64_t signals; /* how many signals reached the program within the stretches */
-    int randomised;   /* ASLR could not be turned off */
+    uint64_t signals; /* how many reached the program within the stretches; a pause by
+                         SIGSTOP and SIGCONT is none */
+    int last_signal;
+    int randomised; /* ASLR could not be turned off */
 };
 
 void bench_step_program(char *const argv[], const struct bench_step_hooks *hooks,

@@ -122,6 +122,12 @@ static LOOP void loop_signals(uint64_t ops)
     }
 }
 
+static LOOP void loop_paused(uint64_t ops)
+{
+    for (uint64_t i = 0; i < ops; i++)
+        raise(SIGSTOP);
+}
+
 static LOOP void loop_terminated(uint64_t ops)
 {
     (void)ops;

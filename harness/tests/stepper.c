@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,16 @@ Test(stepper, passes_signals_on_and_counts_them)
     struct bench_step_result result = step("signals", "3", NULL, &seen, 100000);
     cr_assert_eq(result.exit_code, 0, "%s", result.error);
     cr_assert_eq(result.signals, 9);
+    cr_assert_eq(result.last_signal, SIGUSR1);
+}
+
+Test(stepper, goes_on_after_a_pause)
+{
+    struct seen seen = {0};
+    struct bench_step_result result = step("paused", "2", NULL, &seen, 100000);
+    cr_assert_eq(result.exit_code, 0, "%s", result.error);
+    cr_assert_eq(seen.marks, BENCH_MARKS);
+    cr_assert_eq(result.signals, 0);
 }
 
 Test(stepper, tells_a_fatal_signal)
