@@ -158,14 +158,12 @@ static const struct {
 } loops[] = {
     {"five", loop_five},
 #if defined(__x86_64__)
-    {"six", loop_six},         {"half", loop_half},
-    {"rep", loop_rep},         {"rep-none", loop_rep_none},
-    {"xsave", loop_xsave},     {"call", loop_call},
+    {"six", loop_six},           {"half", loop_half},     {"rep", loop_rep},
+    {"rep-none", loop_rep_none}, {"xsave", loop_xsave},   {"call", loop_call},
     {"syscall", loop_syscall},
 #endif
-    {"signals", loop_signals}, {"terminated", loop_terminated},
-    {"trap", loop_trap},       {"exit-3", loop_exit_3},
-    {"endless", loop_endless},
+    {"signals", loop_signals},   {"paused", loop_paused}, {"terminated", loop_terminated},
+    {"trap", loop_trap},         {"exit-3", loop_exit_3}, {"endless", loop_endless},
 };
 
 /* One function for both stretches, so that what stands around the call is the same code.
