@@ -61,7 +61,7 @@ def _cost(case: Case) -> str:
 def _factor(found: Estimate | None) -> str:
     if found is None:
         return "a ratio that can't be formed"
-    words = f"{number(found.median)} times that"
+    words = f"{number(found.median)} times a coroutine switch"
     if found.low is None or found.high is None:
         return words
     return f"{words} ({number(found.low)} to {number(found.high)})"
@@ -113,11 +113,16 @@ def why_cheap(data: Dataset) -> str:
         if (parent := ablation_parent(step, steps)) is not None
         and contract_word(parent) == CONTRACTS[contract_word(step)]
     ]
+    among = (
+        ""
+        if len(gains) == len(steps) - 1
+        else ", of those whose step before is in these records,"
+    )
     gain, added, base = max(gains, key=lambda one: one[0], default=(0.0, first, first))
     if gain <= 0:
         return words + "."
     return (
-        f"{words}; the largest single addition is {contract_word(added)}, "
+        f"{words}; the largest single addition{among} is {contract_word(added)}, "
         f"{number(gain)} ns over {contract_word(base)}"
         f"{' (it enters the kernel)' if _kernel(added) else ''}."
     )
