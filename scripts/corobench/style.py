@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
-import matplotlib.style.core
+# Before its import: it has remarks on a home directory that it can not write to.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+import matplotlib  # noqa: E402
+import matplotlib.style.core  # noqa: E402
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -27,7 +29,6 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from corobench.estimates import Estimate
 from corobench.wording import number, plain, size
 
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
 WIDTH_INCHES = 9.0
 HEAD_INCHES = 0.65
 LABEL_LONGEST = 48
