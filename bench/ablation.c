@@ -6,15 +6,8 @@
  * all that a thread has (ablation/coro/contract=...): cost against bytes saved. It is
  * assembly throughout, ablation.S. Up to xmm16 each contract holds the one before; XSAVE
  * takes the place of MXCSR, x87 and XMM; fsbase and sigmask are each xsave-clean and that
- * one thing more. gpr16-no-fpctl is beside the row: on one CPU (Zen 4) loading the control
- * words cost more the more registers were restored around it, so that neither gpr16 nor
- * fpctl alone shows what a register costs.
- *
- * The second: the three-register switch leaves all other registers to its caller, who must
- * keep what is live. ablation/coro-inline/live=K has K values live across each switch, next
- * to coro-abi, which keeps six whether they are live or not.
- *
- * Both flows' sites are different ones, as `diff` in switch_sites.h, with the same counting.
+ * one thing more. gpr16-no-fpctl is beside the row: with gpr16 and fpctl it tells the price of a
+ * register from that of loading the control words.
  */
 #include "ablation.h"
 #include "experiments.h"
@@ -125,8 +118,13 @@ static inline __attribute__((always_inline)) void
 live_loop(live_switch *switch_to, int k, struct live_flow *self, struct live_flow *peer)
 {
     uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0;
-    SWITCH_ALIGN;
-    while (self->left) {
+    if (!self->left)
+        return;
+    if (self == &live_ping)
+        SWITCH_ALIGN;
+    else
+        SWITCH_ALIGN_SECOND;
+    do {
         switch_to(&self->context, &peer->context);
         self->left--;
         if (k > 0)
@@ -141,7 +139,7 @@ live_loop(live_switch *switch_to, int k, struct live_flow *self, struct live_flo
             CHANGE(e);
         if (k > 5)
             CHANGE(f);
-    }
+    } while (self->left);
 }
 
 static uint64_t live_run(struct bench_trial *t, uint64_t ops, coro_entry_fn *pong,
@@ -162,7 +160,7 @@ static uint64_t live_run(struct bench_trial *t, uint64_t ops, coro_entry_fn *pon
     { \
         live_loop(switch_to, k, &live_ping, &live_pong); \
     } \
-    static struct coro_context *prefix##_pong_##k(void *arg) \
+    static SWITCH_FRAME struct coro_context *prefix##_pong_##k(void *arg) \
     { \
         live_loop(switch_to, k, &live_pong, &live_ping); \
         return &live_ping.context; \

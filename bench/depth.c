@@ -150,17 +150,17 @@ struct sharing_flow {
 static struct sharing_flow sharing_ping, sharing_pong;
 static struct coro_context copier;
 
-#define SHARING_LOOP(name, self) \
+#define SHARING_LOOP(name, align, self) \
     static SWITCH_FRAME void name(void) \
     { \
-        SWITCH_ALIGN; \
+        align; \
         while ((self).left) { \
             coro_switch_inline(&(self).context, &copier); \
             (self).left--; \
         } \
     }
-SHARING_LOOP(sharing_ping_loop, sharing_ping)
-SHARING_LOOP(sharing_pong_loop, sharing_pong)
+SHARING_LOOP(sharing_ping_loop, SWITCH_ALIGN, sharing_ping)
+SHARING_LOOP(sharing_pong_loop, SWITCH_ALIGN_SECOND, sharing_pong)
 
 static struct coro_context *sharing_ping_entry(void *arg)
 {
