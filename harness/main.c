@@ -80,8 +80,10 @@ static const char run_text[] =
 
 static const char trial_text[] =
     "usage: corobench trial CASE [options]\n"
-    "  --epoch-ms X         shortest timed epoch (1)\n"
-    "  --triples N          timed triples: N, 2N and 4N ops each (5)\n"
+    "  --epoch-ms X         shortest timed epoch (0.25)\n"
+    "  --triples N          timed triples: N, 2N and 4N ops each (9)\n"
+    "  --core-width X       independent additions per cycle that this core does when it has\n"
+    "                       no busy sibling (default: the most that the trial sees)\n"
     "  --events A,B         hardware events by libpfm4 name\n"
     "  --count-ops N        no timing: N and 2N ops between breakpoints, for a tracer\n"
     "  --fixed-ops N        no timing: N ops once, for an outside instrument\n"
@@ -113,7 +115,7 @@ static int usage_error(const char *format, const char *word)
 
 enum option_id {
     OPT_HELP = 256, OPT_REGEX, OPT_PROFILE, OPT_FORMAT, OPT_MAX_REL_CI,
-    OPT_TIME_BUDGET, OPT_MIN_ROUNDS, OPT_MAX_ROUNDS, OPT_EPOCH_MS, OPT_TRIPLES,
+    OPT_TIME_BUDGET, OPT_MIN_ROUNDS, OPT_MAX_ROUNDS, OPT_EPOCH_MS, OPT_TRIPLES, OPT_CORE_WIDTH,
     OPT_TRIAL_TIMEOUT, OPT_EVENTS, OPT_SEED, OPT_RESULTS, OPT_OUTPUT, OPT_RESUME,
     OPT_REPORT, OPT_COUNT_OPS, OPT_FIXED_OPS, OPT_OPS, OPT_NO_DISASSEMBLY
 };
@@ -494,6 +496,7 @@ static int cmd_trial(int argc, char **argv)
     static const struct option options[] = {{"help", 0, NULL, OPT_HELP},
                                             {"epoch-ms", 1, NULL, OPT_EPOCH_MS},
                                             {"triples", 1, NULL, OPT_TRIPLES},
+                                            {"core-width", 1, NULL, OPT_CORE_WIDTH},
                                             {"events", 1, NULL, OPT_EVENTS},
                                             {"count-ops", 1, NULL, OPT_COUNT_OPS},
                                             {"fixed-ops", 1, NULL, OPT_FIXED_OPS},
@@ -509,6 +512,8 @@ static int cmd_trial(int argc, char **argv)
             code = parse_real(optarg, 0.001, 10000, &o.epoch_ms);
         else if (option == OPT_TRIPLES)
             code = parse_int(optarg, 1, 1000, &o.triples);
+        else if (option == OPT_CORE_WIDTH)
+            code = parse_real(optarg, 0, 64, &o.core_width);
         else if (option == OPT_EVENTS)
             o.events = optarg;
         else if (option == OPT_COUNT_OPS)

@@ -24,11 +24,11 @@ static const double contaminated_share = 0.2;
 /* What a profile means. The budget is for the rounds alone: building the report adds some
  * ten seconds. Six rounds are the fewest that have an exact 95 % interval. */
 static const struct bench_run_options profile_options[BENCH_PROFILES] = {
-    [BENCH_QUICK] = {.max_rel_ci = 0.02, .time_budget_s = 30, .epoch_ms = 1, .triples = 3,
+    [BENCH_QUICK] = {.max_rel_ci = 0.02, .time_budget_s = 30, .epoch_ms = 0.25, .triples = 5,
                      .rounds_min = 6, .rounds_max = 40},
-    [BENCH_DEFAULT] = {.max_rel_ci = 0.01, .time_budget_s = 255, .epoch_ms = 1,
-                       .triples = 5, .rounds_min = 6, .rounds_max = 60},
-    [BENCH_FULL] = {.max_rel_ci = 0.01, .time_budget_s = 0, .epoch_ms = 2, .triples = 7,
+    [BENCH_DEFAULT] = {.max_rel_ci = 0.01, .time_budget_s = 255, .epoch_ms = 0.25,
+                       .triples = 9, .rounds_min = 6, .rounds_max = 60},
+    [BENCH_FULL] = {.max_rel_ci = 0.01, .time_budget_s = 0, .epoch_ms = 0.5, .triples = 15,
                     .rounds_min = 10, .rounds_max = 60},
 };
 
@@ -61,6 +61,7 @@ struct runner {
     json_int_t trials, rejected, skipped, failed;
     uint64_t started_ns;
     double round_s_max;
+    json_t *widths; /* CPU number, as a string: the three largest widths of trials on it */
     struct progress *progress;
 };
 
@@ -184,17 +185,56 @@ static void tally(struct runner *r, struct subject *s, const json_t *record)
 
 /* ------------------------------------------------------------------ trials */
 
+/* The CPU of flow 0, as a key; false where the case has none. */
+static bool first_cpu(const json_t *what, char *key, size_t key_bytes)
+{
+    const json_t *cpu = json_array_get(json_object_get(what, "cpus"), 0);
+    snprintf(key, key_bytes, "%lld", (long long)json_integer_value(cpu));
+    return json_is_integer(cpu);
+}
+
+/* A trial alone cannot tell a core that is shared all along from a narrow one: the runner
+ * remembers the widest that each CPU has shown. The third-widest, as one may be a fluke. */
+static double known_width(const struct runner *r, const char *cpu)
+{
+    return json_number_value(json_array_get(json_object_get(r->widths, cpu), 2));
+}
+
+static void remember_width(struct runner *r, const json_t *record)
+{
+    char cpu[24];
+    double width = json_number_value(
+        json_object_get(json_object_get(record, "checks"), "core_width"));
+    if (!first_cpu(record, cpu, sizeof cpu) || width <= 0)
+        return;
+    json_t *widest = json_object_get(r->widths, cpu);
+    if (!widest) {
+        widest = json_array();
+        json_object_set_new(r->widths, cpu, widest);
+    }
+    size_t i = 0;
+    while (i < json_array_size(widest) &&
+           json_number_value(json_array_get(widest, i)) >= width)
+        i++;
+    json_array_insert_new(widest, i, json_real(width));
+    json_array_remove(widest, 3);
+}
+
 static json_t *make_trial(struct runner *r, struct subject *s)
 {
-    char epoch[32], triples[16], error[600];
+    char epoch[32], triples[16], width[32], cpu[24] = "", error[600];
+    first_cpu(s->selected->what, cpu, sizeof cpu);
     snprintf(epoch, sizeof epoch, "%.6g", r->options->epoch_ms);
     snprintf(triples, sizeof triples, "%d", r->options->triples);
-    const char *arguments[] = {"--epoch-ms", epoch,    "--triples",         triples,
-                               r->options->events ? "--events" : NULL,
+    snprintf(width, sizeof width, "%.4g", known_width(r, cpu));
+    const char *arguments[] = {"--epoch-ms", epoch, "--triples", triples, "--core-width",
+                               width, r->options->events ? "--events" : NULL,
                                r->options->events, NULL};
     json_t *record = bench_program_trial(s->selected->program, s->selected->name, arguments,
                                          r->options->trial_timeout_s, error, sizeof error);
-    if (!record && !bench_interrupted)
+    if (record)
+        remember_width(r, record);
+    else if (!bench_interrupted)
         record = bare_trial(s, NULL, error);
     return record;
 }
@@ -216,7 +256,8 @@ static json_t *rejection_reasons(const json_t *record)
         const char *check, *words;
     } causes[] = {{"kernel_switches_involuntary", "involuntary switches"},
                   {"steal_ticks", "ticks stolen by the hypervisor"},
-                  {"migrations", "migrations"}};
+                  {"migrations", "migrations"},
+                  {"triples_crowded", "triples beside a busy sibling thread"}};
     json_t *reasons = json_array();
     for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
         double n = json_number_value(json_object_get(checks, causes[i].check));
@@ -568,6 +609,7 @@ static void runner_free(struct runner *r)
     for (size_t i = 0; r->subjects && i < r->count; i++)
         free(r->subjects[i].ns);
     free(r->subjects);
+    json_decref(r->widths);
     if (r->fd >= 0)
         close(r->fd);
     bench_selection_free(&r->selection);
@@ -588,7 +630,7 @@ static int write_report(const struct runner *r, int code)
 
 int bench_run(struct bench_run_options *options)
 {
-    struct runner r = {.options = options, .fd = -1};
+    struct runner r = {.options = options, .fd = -1, .widths = json_object()};
     int code = start(&r);
     if (code) {
         runner_free(&r);
