@@ -194,22 +194,22 @@ static const struct bench_contract contract_inline = {
 static const struct bench_contract contract_abi = {
     .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
 
-#define LIVE_CASE(subject_name, subject_contract, k, run_function) \
+#define LIVE_CASE(subject_name, subject_contract, smallest_profile, k, run_function) \
     { \
         .experiment = "ablation", .subject = subject_name, .params = "live=" #k, \
         .op = "one-way switch", .places = BENCH_AT(BENCH_SAME_CPU), \
-        .profile = BENCH_DEFAULT, .contract = &subject_contract, \
+        .profile = smallest_profile, .contract = &subject_contract, \
         .kernel_switches_max = 0.01, .setup = switch_stack_setup, .run = run_function, \
         .teardown = switch_stack_teardown, \
     }
-#define LIVE_CASES(name, contract, prefix) \
-    LIVE_CASE(name, contract, 0, prefix##_live_0), \
-        LIVE_CASE(name, contract, 1, prefix##_live_1), \
-        LIVE_CASE(name, contract, 2, prefix##_live_2), \
-        LIVE_CASE(name, contract, 3, prefix##_live_3), \
-        LIVE_CASE(name, contract, 4, prefix##_live_4), \
-        LIVE_CASE(name, contract, 5, prefix##_live_5), \
-        LIVE_CASE(name, contract, 6, prefix##_live_6)
+#define LIVE_CASES(name, contract, profile, prefix) \
+    LIVE_CASE(name, contract, profile, 0, prefix##_live_0), \
+        LIVE_CASE(name, contract, profile, 1, prefix##_live_1), \
+        LIVE_CASE(name, contract, profile, 2, prefix##_live_2), \
+        LIVE_CASE(name, contract, profile, 3, prefix##_live_3), \
+        LIVE_CASE(name, contract, profile, 4, prefix##_live_4), \
+        LIVE_CASE(name, contract, profile, 5, prefix##_live_5), \
+        LIVE_CASE(name, contract, profile, 6, prefix##_live_6)
 
 const struct bench_case ablation_cases[] = {
 #if defined(__x86_64__)
@@ -227,7 +227,7 @@ const struct bench_case ablation_cases[] = {
     CONTRACT_CASE("fsbase", fs_base),
     CONTRACT_CASE("sigmask", signal_mask),
 #endif
-    LIVE_CASES("coro-inline", contract_inline, inline),
-    LIVE_CASES("coro-abi", contract_abi, abi),
+    LIVE_CASES("coro-inline", contract_inline, BENCH_DEFAULT, inline),
+    LIVE_CASES("coro-abi", contract_abi, BENCH_FULL, abi),
 };
 const size_t ablation_case_count = sizeof ablation_cases / sizeof *ablation_cases;

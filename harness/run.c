@@ -580,9 +580,8 @@ static int start(struct runner *r)
 static int conclude(struct runner *r, const char *reason)
 {
     const char *name = "";
-    double share = r->trials + r->rejected
-                       ? (double)r->rejected / (double)(r->trials + r->rejected)
-                       : 0;
+    json_int_t made = r->trials - r->skipped + r->rejected;
+    double share = made ? (double)r->rejected / (double)made : 0;
     double width = widest(r, &name);
     fprintf(stderr,
             "%d rounds, stopped by: %s; %lld trials, %lld rejected (%.1f %%), %lld skipped, "
