@@ -277,10 +277,13 @@ static const struct bench_contract contract_copy = {
         DEPTH(name, 1048576, smallest, contract, set_up, runs, tear_down)
 
 const struct bench_case depth_cases[] = {
-    DEPTHS("coro-inline", BENCH_DEFAULT, contract_inline, uncopied_setup, inline_run, switch_stack_teardown),
-    DEPTHS("coro-abi", BENCH_FULL, contract_abi, uncopied_setup, abi_run, switch_stack_teardown),
+    DEPTHS("coro-inline", BENCH_DEFAULT, contract_inline, uncopied_setup, inline_run,
+           switch_stack_teardown),
+    DEPTHS("coro-abi", BENCH_FULL, contract_abi, uncopied_setup, abi_run,
+           switch_stack_teardown),
     DEPTHS("ucontext", BENCH_DEFAULT, contract_ucontext, uncopied_setup, ucontext_run,
            switch_stack_teardown),
-    DEPTHS("stack-copy", BENCH_DEFAULT, contract_copy, copy_setup, copy_run, copy_teardown),
+    DEPTHS("stack-copy", BENCH_DEFAULT, contract_copy, copy_setup, copy_run,
+           copy_teardown),
 };
 const size_t depth_case_count = sizeof depth_cases / sizeof *depth_cases;
