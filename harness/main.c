@@ -15,6 +15,7 @@
 #include "case.h"
 #include "environment.h"
 #include "gbench.h"
+#include "handover.h"
 #include "record.h"
 #include "run.h"
 #include "select.h"
@@ -610,21 +611,6 @@ static int cmd_doctor(int argc, char **argv)
 }
 
 /* ------------------------------------------------------- report and compare */
-
-int bench_hand_over(const char *verb, const char *const *arguments)
-{
-    char script[4096];
-    char *argv[256] = {COROBENCH_PYTHON, script};
-    size_t n = 2;
-    const char *scripts = getenv("COROBENCH_EXEC_PATH"); /* as git's GIT_EXEC_PATH */
-    snprintf(script, sizeof script, "%s/%s", scripts ? scripts : COROBENCH_SCRIPTS, verb);
-    for (; arguments && *arguments && n < sizeof argv / sizeof *argv - 1; arguments++)
-        argv[n++] = (char *)*arguments;
-    fflush(NULL);
-    execv(argv[0], argv);
-    fprintf(stderr, "corobench: cannot run %s %s: %s\n", argv[0], script, strerror(errno));
-    return 1;
-}
 
 static int cmd_script(int argc, char **argv)
 {
