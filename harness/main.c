@@ -219,12 +219,20 @@ static const struct bench_entry *own_case(struct own_cases *own, const char *nam
 
 /* -------------------------------------------------------------------- list */
 
+/* Worth a count in every run: one thread, and no batches that would take minutes to step. */
+static bool is_countable(const struct bench_entry *entry)
+{
+    const struct bench_case *spec = entry->spec;
+    return spec->run && !(spec->flags & BENCH_THREADS) && spec->ops_multiple <= 1;
+}
+
 static void print_own_case(const struct bench_entry *entry)
 {
     json_t *what = bench_entry_json(entry);
     json_object_set_new(what, "profile",
                         json_string(bench_profile_name(entry->spec->profile)));
     json_object_set_new(what, "timed", json_boolean(entry->spec->run != NULL));
+    json_object_set_new(what, "countable", json_boolean(is_countable(entry)));
     json_object_set_new(what, "skipped",
                         entry->skipped ? json_string(entry->skipped) : json_null());
     char *line = bench_record_line(what);

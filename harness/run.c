@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "handover.h"
 #include "progress.h"
+#include "record.h"
 #include "stats.h"
 
 enum { ATTEMPTS_MAX = 3 };
@@ -146,6 +147,38 @@ static json_t *rejection_reasons(const json_t *record)
     return reasons;
 }
 
+/* Counts are exact, so that one trial of each case, in the first round, has them. */
+static void add_counts(const struct subject *s, json_t *record)
+{
+    static const struct {
+        const char *key, *metric, *unit;
+    } counts[] = {{"instructions", "instructions_stepped", "instructions/op"},
+                  {"bytes_stored", "bytes_stored", "B/op"},
+                  {"bytes_loaded", "bytes_loaded", "B/op"}};
+    char error[600] = "";
+    json_t *per_op = bench_program_count(s->selected->program, s->selected->name, error,
+                                         sizeof error);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        json_t *value = json_object_get(json_object_get(per_op, counts[i].key), "value");
+        json_t *metric = json_pack("{s:s, s:s}", "unit", counts[i].unit, "source",
+                                   json_is_number(value) ? "singlestep" : "none");
+        json_object_set(metric, "value", json_is_number(value) ? value : json_null());
+        if (!json_is_number(value))
+            json_object_set_new(metric, "reason", bench_json_text(
+                error[0] ? error : "what an instruction stores is not decoded on this CPU"));
+        json_object_set_new(json_object_get(record, "metrics"), counts[i].metric, metric);
+    }
+    json_decref(per_op);
+}
+
+static bool wants_counts(const struct runner *r, const struct subject *s,
+                         const json_t *record)
+{
+    return r->round == 0 && s->selected->countable &&
+           json_is_null(json_object_get(record, "error")) &&
+           json_is_null(json_object_get(record, "skipped"));
+}
+
 /* Makes one trial and writes it. Sets *again when it was rejected and may be repeated.
  * False when records can no longer be written. */
 static bool run_one(struct runner *r, struct subject *s, int attempt, bool *again)
@@ -167,6 +200,8 @@ static bool run_one(struct runner *r, struct subject *s, int attempt, bool *agai
     const char *error = json_string_value(json_object_get(record, "error"));
     if (error)
         progress_line(r->progress, "failed: %s: %s", s->selected->name, error);
+    if (wants_counts(r, s, record))
+        add_counts(s, record);
     runner_tally(r, s, record);
     return runner_append(r, record);
 }

@@ -65,7 +65,8 @@ json_t *runner_bare_trial(const struct subject *s, const char *skipped, const ch
     const char *key;
     json_t *value;
     json_object_foreach (s->selected->what, key, value)
-        if (!json_object_get(record, key) && strcmp(key, "profile") && strcmp(key, "timed"))
+        if (!json_object_get(record, key) && strcmp(key, "profile") && strcmp(key, "timed") &&
+            strcmp(key, "countable"))
             json_object_set(record, key, value);
     return record;
 }
