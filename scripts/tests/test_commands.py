@@ -229,8 +229,8 @@ class Compare(CommandTest):
     def test_reader_that_goes_away(self) -> None:
         one = self.records_file(small_run(), "1.jsonl")
         result = subprocess.run(
-            f"{sys.executable} -B {SCRIPTS / 'compare'} {one} {one} | true",
-            shell=True,
+            ["sh", "-c", '"$@" | true', "sh"]
+            + [sys.executable, "-B", SCRIPTS / "compare", one, one],
             capture_output=True,
             text=True,
             check=False,
