@@ -24,8 +24,10 @@
 enum {
     POOL_MAX = 512,   /* of a worker; above, half goes to the run's pool */
     POOL_TAKE = 32,   /* and so many come from there, or from the arena, at once */
+    ARENA_STACKS_FIRST = 4096,
+    ARENA_STACKS_FACTOR = 8, /* from one arena of a class to the next, */
     ARENA_STACKS_MAX = 16 * 1024 * 1024,
-    ARENA_STACKS_MIN = 1024,
+    ARENA_STACKS_MIN = 64, /* or fewer, where address space is short */
     FLOW_ALIGN = CORO_LINE_BYTES,
 };
 
@@ -38,14 +40,17 @@ _Noreturn void coro_arch_jump(struct coro_context *to) __attribute__((visibility
 
 /* ---- memory ------------------------------------------------------------------------ */
 
-/* Under pool_lock. As many stacks as the address space gives, from 16 M down. */
+/* Under pool_lock. The next, larger arena of a class. */
 static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
 {
     struct arena_link *link = malloc(sizeof *link);
-    size_t stacks = ARENA_STACKS_MAX;
+    size_t stacks = class->arena_stacks ? class->arena_stacks * ARENA_STACKS_FACTOR
+                                        : ARENA_STACKS_FIRST;
 
     if (!link)
         return -ENOMEM;
+    if (stacks > ARENA_STACKS_MAX)
+        stacks = ARENA_STACKS_MAX;
     do
         link->arena = coro_stack_arena_create(class->stack_bytes, stacks, sched->guard);
     while (!link->arena && (stacks /= 4) >= ARENA_STACKS_MIN);
@@ -56,6 +61,7 @@ static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
     link->next = sched->arenas;
     sched->arenas = link;
     class->arena = link->arena;
+    class->arena_stacks = stacks;
     return 0;
 }
 
@@ -67,10 +73,9 @@ static struct coro_flow *flow_make(struct coro_sched *sched, unsigned stack_clas
     struct coro_flow *flow;
     size_t low;
 
-    if (!class->arena && arena_add(sched, class))
-        return NULL;
-    if (coro_stack_alloc(class->arena, &stack))
-        return NULL;
+    if (!class->arena || coro_stack_alloc(class->arena, &stack))
+        if (arena_add(sched, class) || coro_stack_alloc(class->arena, &stack))
+            return NULL;
     low = ((uintptr_t)stack.top - sizeof *flow) / FLOW_ALIGN * FLOW_ALIGN;
     flow = (struct coro_flow *)low;
     stack.top = (char *)flow;

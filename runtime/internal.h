@@ -37,6 +37,7 @@ struct coro_timers {
 
 struct coro_stack_class {
     struct coro_stack_arena *arena; /* the newest; older ones are all handed out */
+    size_t arena_stacks; /* how many that has */
     size_t stack_bytes;
     struct coro_flow *pool; /* by pool_next */
 };

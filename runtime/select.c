@@ -161,11 +161,13 @@ static void select_after(void *arg)
     struct coro_flow *self = select->self;
     struct coro_sched *sched = coro_worker_self()->sched;
     uint64_t deadline_ns = select->deadline_ns;
+    bool locked = select->locked;
 
-    /* Who fires the timer wakes a flow that then waits for the domain or the locks. */
+    /* From here on the timer may wake the flow elsewhere, which then waits for our locks; if
+     * we have none, nothing of its may be touched any more. */
     if (deadline_ns != CORO_SELECT_BLOCK)
         coro_timer_add(sched, self, select->claim, deadline_ns);
-    if (select->locked)
+    if (locked)
         unlock_all(select);
 }
 
