@@ -182,6 +182,8 @@ static int footprint_measure(struct bench_trial *t)
     if (config->flow.kind == PARKED_PTHREAD &&
         config->flow.stack_bytes < (size_t)PTHREAD_STACK_MIN)
         return bench_skip(t, "PTHREAD_STACK_MIN is %ld here", (long)PTHREAD_STACK_MIN);
+    if (parked_distorted())
+        return bench_skip(t, "%s", parked_distorted());
     struct parked *parked = parked_new(&config->flow);
     if (!parked)
         return -ENOMEM;

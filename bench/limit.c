@@ -87,6 +87,8 @@ static void note_bound(struct bench_trial *t, const struct limit_config *config,
 static int limit_measure(struct bench_trial *t)
 {
     const struct limit_config *config = bench_case_of(t)->arg;
+    if (parked_distorted())
+        return bench_skip(t, "%s", parked_distorted());
     struct course course = {.memory_at_start_bytes = bench_memory_available_bytes()};
     struct parked *parked = parked_new(&config->flow);
     if (!parked)

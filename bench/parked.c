@@ -141,22 +141,27 @@ static void ucontext_body(unsigned high, unsigned low)
     swapcontext(&self->context, &parked->main_ucontext);
 }
 
-static int ucontext_make(struct parked *parked, struct chunk *chunk, size_t flows)
+static void ucontext_start(struct parked *parked, struct ucontext_flow *flow)
 {
     uint64_t self = (uintptr_t)parked;
-    for (size_t i = 0; i < flows; i++) {
-        struct ucontext_flow *flow = &chunk->flows.ucontext[i];
+    getcontext(&flow->context);
+    flow->context.uc_stack.ss_sp = flow->stack;
+    flow->context.uc_stack.ss_size = parked->config.stack_bytes;
+    flow->context.uc_link = &parked->main_ucontext;
+    makecontext(&flow->context, (void (*)(void))ucontext_body, 2, (unsigned)(self >> 32),
+                (unsigned)self);
+    parked->running = flow;
+    swapcontext(&parked->main_ucontext, &flow->context);
+}
+
+static int ucontext_make(struct parked *parked, struct chunk *chunk, size_t flows)
+{
+    while (chunk->made < flows) {
+        struct ucontext_flow *flow = &chunk->flows.ucontext[chunk->made];
         flow->stack = malloc(parked->config.stack_bytes);
         if (!flow->stack)
             return -ENOMEM;
-        getcontext(&flow->context);
-        flow->context.uc_stack.ss_sp = flow->stack;
-        flow->context.uc_stack.ss_size = parked->config.stack_bytes;
-        flow->context.uc_link = &parked->main_ucontext;
-        makecontext(&flow->context, (void (*)(void))ucontext_body, 2,
-                    (unsigned)(self >> 32), (unsigned)self);
-        parked->running = flow;
-        swapcontext(&parked->main_ucontext, &flow->context);
+        ucontext_start(parked, flow);
         chunk->made++;
     }
     return 0;
@@ -247,6 +252,18 @@ static const struct kind kinds[] = {
     [PARKED_PTHREAD] = {sizeof(pthread_t), thread_make, thread_end},
     [PARKED_PROCESS] = {sizeof(pid_t), process_make, process_end},
 };
+
+const char *parked_distorted(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) /* gcc */
+#define SANITIZED 1
+#elif defined(__has_feature) /* clang; sanitizer headers define it for gcc, as 0 */
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+    return SANITIZED ? "a sanitizer adds memory of its own to every flow" : NULL;
+}
 
 struct parked *parked_new(const struct parked_config *config)
 {

@@ -71,24 +71,30 @@ struct spawn_state {
 
 /* ------------------------------------------------------------------ stacks */
 
-static int stacks_take(struct spawn_state *s, size_t flows)
+static __attribute__((noinline)) int arena_make(struct spawn_state *s, size_t flows)
 {
-    if (s->config->stacks == COLD) {
-        s->failed_call = "reserving stacks";
-        s->arena = coro_stack_arena_create(STACK_BYTES, flows, CORO_GUARD_MADVISE);
-        if (!s->arena)
-            return -errno;
-    }
-    s->failed_call = "a stack's guard";
-    for (size_t i = 0; i < flows; i++) {
-        int err = coro_stack_alloc(s->arena, &s->stack[i]);
-        if (err)
-            return err;
-    }
-    return 0;
+    s->arena = coro_stack_arena_create(STACK_BYTES, flows, CORO_GUARD_MADVISE);
+    if (s->arena)
+        return 0;
+    s->failed_call = "reserving stacks";
+    return -errno;
 }
 
-static void stacks_give_back(struct spawn_state *s, size_t flows)
+/* Inlined, as all on the way of a pooled coroutine is: a call more would show. */
+static inline __attribute__((always_inline)) int stacks_take(struct spawn_state *s,
+                                                             size_t flows)
+{
+    int err = s->config->stacks == COLD ? arena_make(s, flows) : 0;
+    for (size_t i = 0; !err && i < flows; i++) {
+        err = coro_stack_alloc(s->arena, &s->stack[i]);
+        if (err)
+            s->failed_call = "a stack's guard";
+    }
+    return err;
+}
+
+static inline __attribute__((always_inline)) void stacks_give_back(struct spawn_state *s,
+                                                                   size_t flows)
 {
     for (size_t i = 0; i < flows; i++)
         coro_stack_free(s->arena, &s->stack[i]);
@@ -107,7 +113,8 @@ static struct coro_context *coro_body(void *arg)
     return &s->main_coro;
 }
 
-static int coro_batch(struct spawn_state *s, size_t flows)
+static inline __attribute__((always_inline)) int coro_batch(struct spawn_state *s,
+                                                            size_t flows)
 {
     int err = stacks_take(s, flows);
     if (err)

@@ -125,6 +125,12 @@ static struct NAME(flow) NAME(ping), NAME(pong);
         return ops - NAME(ping).left - NAME(pong).left; \
     }
 
+/* depth.c wants `diff` alone, with its own frames between a flow's entry and its loop. */
+#ifdef SWITCH_WITHIN
+LOOP(ping_loop, (void), &NAME(ping), &NAME(pong))
+LOOP(pong_loop, (void), &NAME(pong), &NAME(ping))
+RUN(diff, SWITCH_WITHIN(NAME(ping_loop)), SWITCH_WITHIN(NAME(pong_loop)))
+#else
 #define FLOWS (struct NAME(flow) *self, struct NAME(flow) *peer)
 LOOP(loop, FLOWS, self, peer)
 LOOP(ping_loop, (void), &NAME(ping), &NAME(pong))
@@ -132,7 +138,6 @@ LOOP(pong_loop, (void), &NAME(pong), &NAME(ping))
 RUN(same, NAME(loop)(&NAME(ping), &NAME(pong)), NAME(loop)(&NAME(pong), &NAME(ping)))
 RUN(diff, NAME(ping_loop)(), NAME(pong_loop)())
 
-#ifndef SWITCH_SITES_FLAT /* depth.c needs no more than the above */
 CHAIN(deep, FLOWS, (self, peer), self, peer)
 CHAIN(ping_deep, (void), (), &NAME(ping), &NAME(pong))
 CHAIN(pong_deep, (void), (), &NAME(pong), &NAME(ping))

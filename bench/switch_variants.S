@@ -16,18 +16,6 @@
 #include "asm.h"
 #include "offsets.h"
 
-.macro PUSH register
-    pushq %\register
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset \register, 0
-.endm
-
-.macro POP register
-    popq %\register
-    .cfi_adjust_cfa_offset -8
-    .cfi_restore \register
-.endm
-
 .macro SWITCH_FUNC name fpctl leave
 FUNC \name
     LANDING
@@ -76,6 +64,7 @@ SWITCH_FUNC switch_variant_jmp_fpctl, 1, jmp
 /* Not a function of the ABI: entered by `jmp` with the PC to resume at in rax, from in rdi,
  * to in rsi; every register but SP, BP and PC is lost. The fields are coro_context's. */
 FUNC switch_variant_lea_jmp_body
+    .cfi_def_cfa_offset 0
     .cfi_register rip, rax
     LANDING
     movq %rsp, CORO_CONTEXT_SP(%rdi)

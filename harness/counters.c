@@ -2,18 +2,18 @@
  *
  * counters.c: events in groups that the PMU can schedule together.
  *
- * An event joins the current group if the kernel accepts it there and a trial reading shows
- * the whole group on counters all of the time; else it begins the next group. The trial
- * reading matters: the kernel's own check does not know of a counter that the NMI watchdog
- * or another user holds.
+ * An event joins the current group if the kernel accepts it there and a trial reading
+ * shows the whole group on counters all of the time; else it begins the next group. The
+ * trial reading matters: the kernel's own check does not know of a counter that the NMI
+ * watchdog or another user holds.
  *
  * All groups but the one that is started stand still, so nothing competes. Values are
  * differences of two readings made while the group runs; what start and stop themselves
  * execute is the same each time, and falls out of a slope.
  *
- * Rejected: PERF_FORMAT_GROUP (refused with inherit by kernels before 6.13, and reading one by one is
- * outside of what is measured); pinned leaders (an event that can't be had then reads as
- * end of file and not as a multiplexed value, which says less).
+ * Rejected: PERF_FORMAT_GROUP (refused with inherit by kernels before 6.13, and reading
+ * one by one is outside of what is measured); pinned leaders (an event that can't be had
+ * then reads as end of file and not as a multiplexed value, which says less).
  */
 #include "counters.h"
 
@@ -29,8 +29,8 @@
 
 struct event {
     struct bench_counter counter;
-    char *metric, *name; /* what counter's pointers point to */
-    int fd;              /* -1 when absent */
+    char *metric, *name;               /* what counter's pointers point to */
+    int fd;                            /* -1 when absent */
     struct perf_event_mmap_page *page; /* NULL: read(2) */
     struct bench_reading start;
 };
@@ -133,7 +133,8 @@ static void map_page(const struct bench_counters *c, struct event *e)
 {
     if (c->inherit || bench_pmc_cpu.pmc == NULL)
         return;
-    void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED, e->fd, 0);
+    void *page =
+        mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED, e->fd, 0);
     e->page = page != MAP_FAILED ? page : NULL;
 }
 
@@ -165,8 +166,8 @@ static void say_user_only(struct event *e)
     e->counter.event = e->name = renamed;
 }
 
-static int open_event(struct event *e, const struct perf_event_attr *wanted, int leader_fd,
-                      bool inherit)
+static int open_event(struct event *e, const struct perf_event_attr *wanted,
+                      int leader_fd, bool inherit)
 {
     struct perf_event_attr attr = *wanted;
     bool user_only;
@@ -188,8 +189,8 @@ static int open_event(struct event *e, const struct perf_event_attr *wanted, int
 }
 
 /* Opens the event in the group, and closes it again if it does not fit. */
-static bool joins(struct bench_counters *c, struct event *e, const struct perf_event_attr *attr,
-                  int group, int leader_fd)
+static bool joins(struct bench_counters *c, struct event *e,
+                  const struct perf_event_attr *attr, int group, int leader_fd)
 {
     if (open_event(e, attr, leader_fd, c->inherit) != 0)
         return false;
@@ -199,12 +200,14 @@ static bool joins(struct bench_counters *c, struct event *e, const struct perf_e
         return true;
     leave_group(e);
     snprintf(e->counter.reason, sizeof(e->counter.reason),
-             "the kernel never had a hardware counter free for it (the NMI watchdog or another "
+             "the kernel never had a hardware counter free for it (the NMI watchdog or "
+             "another "
              "user holds them?)");
     return false;
 }
 
-static bool place(struct bench_counters *c, struct event *e, const struct perf_event_attr *attr)
+static bool place(struct bench_counters *c, struct event *e,
+                  const struct perf_event_attr *attr)
 {
     bool joined = c->groups > 0 && joins(c, e, attr, c->groups - 1, c->leader_fd);
     if (!joined && joins(c, e, attr, c->groups, -1)) {
@@ -275,7 +278,8 @@ static int add_default(struct bench_counters *c)
     return error;
 }
 
-/* Two events that differ in the PMU alone would have one metric name: number the second. */
+/* Two events that differ in the PMU alone would have one metric name: number the second.
+ */
 static void make_unique(const struct bench_counters *c, char *metric, size_t metric_bytes)
 {
     unsigned same = 1;

@@ -2,9 +2,10 @@
  *
  * counters_event.c: libpfm4's names, perf_event_open(), and why it was refused.
  *
- * A reason is a sentence that says what to change, for it is printed in the place of a figure.
- * errno alone does not tell: EPERM is a filter's answer as well as the kernel's, and ENOENT
- * means another thing on a machine without a PMU than on one that lacks an event.
+ * A reason is a sentence that says what to change, for it is printed in the place of a
+ * figure. errno alone does not tell: EPERM is a filter's answer as well as the kernel's,
+ * and ENOENT means another thing on a machine without a PMU than on one that lacks an
+ * event.
  */
 #include "counters_event.h"
 
@@ -56,8 +57,8 @@ int bench_event_encode(const char *name, struct perf_event_attr *attr, char *rea
     int status = pfm_get_os_event_encoding(name, PFM_PLM3, PFM_OS_PERF_EVENT, &argument);
     if (status == PFM_SUCCESS)
         return 0;
-    snprintf(reason, BENCH_REASON_BYTES, "libpfm4 does not know the event '%.60s' (%s)", name,
-             pfm_strerror(status));
+    snprintf(reason, BENCH_REASON_BYTES, "libpfm4 does not know the event '%.60s' (%s)",
+             name, pfm_strerror(status));
     return -1;
 }
 
@@ -78,7 +79,8 @@ static long number_in_file(const char *path, const char *key)
 
 static int open_raw(struct perf_event_attr *attr, int leader_fd)
 {
-    return (int)syscall(SYS_perf_event_open, attr, 0, -1, leader_fd, PERF_FLAG_FD_CLOEXEC);
+    return (int)syscall(SYS_perf_event_open, attr, 0, -1, leader_fd,
+                        PERF_FLAG_FD_CLOEXEC);
 }
 
 /* Whether the kernel counts anything in hardware at all: 0, or errno of the refusal. */
@@ -97,28 +99,35 @@ static int pmu_error(void)
     return 0;
 }
 
-static void explain_permission(int error, char *reason)
+static void explain_permission(int error, const struct perf_event_attr *attr,
+                               char *reason)
 {
+    int needed = attr->exclude_kernel ? 2 : 1; /* 2 forbids to look into the kernel */
     long paranoid = number_in_file("/proc/sys/kernel/perf_event_paranoid", "");
     if (error == EPERM && number_in_file("/proc/self/status", "Seccomp:") > 0)
-        snprintf(reason, BENCH_REASON_BYTES, "seccomp refuses perf_event_open (EPERM): allow "
+        snprintf(reason, BENCH_REASON_BYTES,
+                 "seccomp refuses perf_event_open (EPERM): allow "
                  "it in the container's profile");
     else
-        snprintf(reason, BENCH_REASON_BYTES, "perf_event_open refused: %s: "
-                 "kernel.perf_event_paranoid is %ld; set 2 or less, or grant CAP_PERFMON",
-                 error == EACCES ? "EACCES" : "EPERM", paranoid);
+        snprintf(
+            reason, BENCH_REASON_BYTES,
+            "perf_event_open refused: %s: "
+            "kernel.perf_event_paranoid is %ld; set %d or less, or grant CAP_PERFMON",
+            error == EACCES ? "EACCES" : "EPERM", paranoid, needed);
 }
 
 static void explain(int error, const struct perf_event_attr *attr, char *reason)
 {
-    bool software = attr->type == PERF_TYPE_SOFTWARE || attr->type == PERF_TYPE_TRACEPOINT;
+    bool software =
+        attr->type == PERF_TYPE_SOFTWARE || attr->type == PERF_TYPE_TRACEPOINT;
     switch (error) {
     case EACCES:
     case EPERM:
-        explain_permission(error, reason);
+        explain_permission(error, attr, reason);
         return;
     case ENOSYS:
-        snprintf(reason, BENCH_REASON_BYTES, "perf_event_open is missing (ENOSYS): a kernel "
+        snprintf(reason, BENCH_REASON_BYTES,
+                 "perf_event_open is missing (ENOSYS): a kernel "
                  "without perf events, or a seccomp filter that hides it");
         return;
     case EMFILE:
@@ -132,11 +141,12 @@ static void explain(int error, const struct perf_event_attr *attr, char *reason)
         break;
     }
     if (!software && pmu_error() != 0)
-        snprintf(reason, BENCH_REASON_BYTES, "no PMU: the kernel offers no hardware events (a "
+        snprintf(reason, BENCH_REASON_BYTES,
+                 "no PMU: the kernel offers no hardware events (a "
                  "virtual machine without a virtual PMU?)");
     else
-        snprintf(reason, BENCH_REASON_BYTES, "this kernel or PMU does not offer the event (%s)",
-                 strerror(error));
+        snprintf(reason, BENCH_REASON_BYTES,
+                 "this kernel or PMU does not offer the event (%s)", strerror(error));
 }
 
 /* ---- opening ---- */
@@ -149,7 +159,8 @@ static bool counts_in_kernel_only(const struct perf_event_attr *attr)
             attr->config == PERF_COUNT_SW_CPU_MIGRATIONS);
 }
 
-int bench_event_open(struct perf_event_attr *attr, int leader_fd, bool *user_only, char *reason)
+int bench_event_open(struct perf_event_attr *attr, int leader_fd, bool *user_only,
+                     char *reason)
 {
     attr->disabled = leader_fd < 0;
     attr->read_format = PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
@@ -175,8 +186,9 @@ void bench_event_metric(const char *name, char *metric)
     const char *event = strstr(name, "::") != NULL ? strstr(name, "::") + 2 : name;
     size_t i = 0;
     for (; event[i] != '\0'; i++)
-        metric[i] = isalnum((unsigned char)event[i]) ? (char)tolower((unsigned char)event[i])
-                                                     : '_';
+        metric[i] = isalnum((unsigned char)event[i])
+                        ? (char)tolower((unsigned char)event[i])
+                        : '_';
     metric[i] = '\0';
 }
 
@@ -206,7 +218,8 @@ const char *bench_counters_pmu_name(void)
     const char *name = core_pmu_name();
     int error = pmu_error();
     if (error != 0) {
-        const struct perf_event_attr attr = {.type = PERF_TYPE_HARDWARE};
+        const struct perf_event_attr attr = {.type = PERF_TYPE_HARDWARE,
+                                             .exclude_kernel = 1};
         explain(error, &attr, reason);
         snprintf(text, sizeof(text), "none: %s", reason);
         return text;

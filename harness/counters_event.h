@@ -11,8 +11,8 @@
 
 enum { BENCH_REASON_BYTES = 160 };
 
-/* A quantity wanted on every machine, and libpfm4 names for it: the PMUs' own first, for they
- * are the better defined, then the kernel's generic ones. NULL ends each list. */
+/* A quantity wanted on every machine, and libpfm4 names for it: the PMUs' own first, for
+ * they are the better defined, then the kernel's generic ones. NULL ends each list. */
 struct bench_wanted {
     const char *metric;
     const char *names[6];
@@ -20,12 +20,12 @@ struct bench_wanted {
 extern const struct bench_wanted bench_wanted_default[];
 extern const size_t bench_wanted_default_count;
 
-/* Encodes a libpfm4 name, for user space unless the name has modifiers that say else. 0, or
- * -1 with the sentence in `reason`. */
+/* Encodes a libpfm4 name, for user space unless the name has modifiers that say else. 0,
+ * or -1 with the sentence in `reason`. */
 int bench_event_encode(const char *name, struct perf_event_attr *attr, char *reason);
 
-/* perf_event_open() for the calling thread, in the group of `leader_fd` (-1: it leads a new
- * one, stopped). When the kernel's own part may not be counted, it is left out and
+/* perf_event_open() for the calling thread, in the group of `leader_fd` (-1: it leads a
+ * new one, stopped). When the kernel's own part may not be counted, it is left out and
  * *user_only set. The descriptor, or -1 with the sentence in `reason` and errno kept. */
 int bench_event_open(struct perf_event_attr *attr, int leader_fd, bool *user_only,
                      char *reason);

@@ -54,7 +54,8 @@ static uint64_t since_written_ns(const struct snapshot *s)
         clock = s->time_cycles + ((clock - s->time_cycles) & s->time_mask);
     uint64_t quotient = clock >> s->time_shift;
     uint64_t rest = clock & (((uint64_t)1 << s->time_shift) - 1);
-    return s->time_offset + quotient * s->time_mult + ((rest * s->time_mult) >> s->time_shift);
+    return s->time_offset + quotient * s->time_mult +
+           ((rest * s->time_mult) >> s->time_shift);
 }
 
 /* A counter is pmc_width bits wide and starts below zero, so that it overflows at 0. */
@@ -122,9 +123,10 @@ const struct bench_pmc_source bench_pmc_cpu = {cpu_pmc, cpu_clock, NULL};
 enum { CYCLE_COUNTER = 31 };
 
 /* The counter's number is part of the instruction. */
-#define EVENT_COUNTER(n)                                                                   \
-    case n:                                                                                \
-        __asm__ volatile("mrs %0, pmevcntr" #n "_el0" : "=r"(value));                      \
+/* clang-format off */
+#define EVENT_COUNTER(n)                                                                 \
+    case n:                                                                              \
+        __asm__ volatile("mrs %0, pmevcntr" #n "_el0" : "=r"(value));                    \
         break;
 
 static uint64_t cpu_pmc(void *context, uint32_t counter)
@@ -132,20 +134,21 @@ static uint64_t cpu_pmc(void *context, uint32_t counter)
     uint64_t value = 0;
     (void)context;
     switch (counter) {
-        EVENT_COUNTER(0) EVENT_COUNTER(1) EVENT_COUNTER(2) EVENT_COUNTER(3)
-        EVENT_COUNTER(4) EVENT_COUNTER(5) EVENT_COUNTER(6) EVENT_COUNTER(7)
-        EVENT_COUNTER(8) EVENT_COUNTER(9) EVENT_COUNTER(10) EVENT_COUNTER(11)
-        EVENT_COUNTER(12) EVENT_COUNTER(13) EVENT_COUNTER(14) EVENT_COUNTER(15)
-        EVENT_COUNTER(16) EVENT_COUNTER(17) EVENT_COUNTER(18) EVENT_COUNTER(19)
-        EVENT_COUNTER(20) EVENT_COUNTER(21) EVENT_COUNTER(22) EVENT_COUNTER(23)
-        EVENT_COUNTER(24) EVENT_COUNTER(25) EVENT_COUNTER(26) EVENT_COUNTER(27)
-        EVENT_COUNTER(28) EVENT_COUNTER(29) EVENT_COUNTER(30)
+    EVENT_COUNTER(0) EVENT_COUNTER(1) EVENT_COUNTER(2) EVENT_COUNTER(3) EVENT_COUNTER(4)
+    EVENT_COUNTER(5) EVENT_COUNTER(6) EVENT_COUNTER(7) EVENT_COUNTER(8) EVENT_COUNTER(9)
+    EVENT_COUNTER(10) EVENT_COUNTER(11) EVENT_COUNTER(12) EVENT_COUNTER(13)
+    EVENT_COUNTER(14) EVENT_COUNTER(15) EVENT_COUNTER(16) EVENT_COUNTER(17)
+    EVENT_COUNTER(18) EVENT_COUNTER(19) EVENT_COUNTER(20) EVENT_COUNTER(21)
+    EVENT_COUNTER(22) EVENT_COUNTER(23) EVENT_COUNTER(24) EVENT_COUNTER(25)
+    EVENT_COUNTER(26) EVENT_COUNTER(27) EVENT_COUNTER(28) EVENT_COUNTER(29)
+    EVENT_COUNTER(30)
     case CYCLE_COUNTER:
         __asm__ volatile("mrs %0, pmccntr_el0" : "=r"(value));
         break;
     }
     return value;
 }
+/* clang-format on */
 
 static uint64_t cpu_clock(void *context)
 {

@@ -2,11 +2,12 @@
  *
  * counters_page.h: reading a counter in user space.
  *
- * The kernel shares one page per event (struct perf_event_mmap_page). While the event is on
- * a hardware counter the page names that counter; its value is then read with the CPU's own
- * instruction and added to what the kernel had counted before. The kernel rewrites the page
- * when it moves the event, on this thread's CPU only, so a sequence number that is the same
- * before and after, with compiler barriers alone, proves that the parts belong together.
+ * The kernel shares one page per event (struct perf_event_mmap_page). While the event is
+ * on a hardware counter the page names that counter; its value is then read with the
+ * CPU's own instruction and added to what the kernel had counted before. The kernel
+ * rewrites the page when it moves the event, on this thread's CPU only, so a sequence
+ * number that is the same before and after, with compiler barriers alone, proves that the
+ * parts belong together.
  */
 #ifndef COUNTERS_PAGE_H
 #define COUNTERS_PAGE_H
@@ -33,10 +34,12 @@ struct bench_reading {
 /* False where the page can't tell (the event is on no counter now, or the kernel does not
  * allow it): read(2) does. Never blocks; for the thread that the event belongs to. */
 bool bench_page_read(const struct perf_event_mmap_page *page,
-                     const struct bench_pmc_source *source, struct bench_reading *reading);
+                     const struct bench_pmc_source *source,
+                     struct bench_reading *reading);
 
-/* The counts between two readings: 0; -EAGAIN when the event was off its counter for a part of
- * the time, and *count is an estimate for the whole; -ENODATA when it never was on one. */
+/* The counts between two readings: 0; -EAGAIN when the event was off its counter for a
+ * part of the time, and *count is an estimate for the whole; -ENODATA when it never was
+ * on one. */
 int bench_reading_difference(const struct bench_reading *start,
                              const struct bench_reading *stop, uint64_t *count);
 

@@ -4,8 +4,9 @@
  *
  * Zydis lists an instruction's operands, the hidden ones included, each with its size and
  * whether it is read or written: that is all the accounting there is. The exceptions are
- * the instructions whose memory operand is an address and no access (below), and the XSAVE
- * family, whose size depends on a mask in registers and on what the kernel has enabled.
+ * the instructions whose memory operand is an address and no access (below), and the
+ * XSAVE family, whose size depends on a mask in registers and on what the kernel has
+ * enabled.
  *
  * Text is in AT&T syntax, as gas, gdb and objdump have it.
  */
@@ -82,7 +83,8 @@ static bool decode(const uint8_t *code, size_t code_bytes, ZydisDecodedInstructi
 {
     ZydisDecoder decoder;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, code_bytes, insn, operands));
+    return ZYAN_SUCCESS(
+        ZydisDecoderDecodeFull(&decoder, code, code_bytes, insn, operands));
 }
 
 void bench_decode(const uint8_t *code, size_t code_bytes, struct bench_instruction *out)
@@ -97,15 +99,19 @@ void bench_decode(const uint8_t *code, size_t code_bytes, struct bench_instructi
     out->length_bytes = insn.length;
     memcpy(out->code, code, insn.length);
     out->kind = kind_of(&insn);
-    if (!only_names_memory(&insn) && out->kind != BENCH_XSAVE && out->kind != BENCH_XRSTOR)
+    if (!only_names_memory(&insn) && out->kind != BENCH_XSAVE &&
+        out->kind != BENCH_XRSTOR)
         for (unsigned i = 0; i < insn.operand_count; i++)
             add_operand(&operands[i], out);
 }
 
-/* AT&T syntax has a star before the operand of an indirect jump or call; Zydis 4.0 has not. */
-static bool is_indirect(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
+/* AT&T syntax has a star before the operand of an indirect jump or call; Zydis 4.0 has
+ * not. */
+static bool is_indirect(const ZydisDecodedInstruction *insn,
+                        const ZydisDecodedOperand *operands)
 {
-    return (insn->mnemonic == ZYDIS_MNEMONIC_JMP || insn->mnemonic == ZYDIS_MNEMONIC_CALL) &&
+    return (insn->mnemonic == ZYDIS_MNEMONIC_JMP ||
+            insn->mnemonic == ZYDIS_MNEMONIC_CALL) &&
            operands[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE;
 }
 
@@ -130,8 +136,10 @@ void bench_decode_text(const struct bench_instruction *instruction, uint64_t add
         return;
     ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
                               ZYDIS_PADDING_DISABLED);
-    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_DISP_PADDING, ZYDIS_PADDING_DISABLED);
-    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_IMM_PADDING, ZYDIS_PADDING_DISABLED);
+    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_DISP_PADDING,
+                              ZYDIS_PADDING_DISABLED);
+    ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_IMM_PADDING,
+                              ZYDIS_PADDING_DISABLED);
     ZydisFormatterSetProperty(&f, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE);
     ZydisFormatterFormatInstruction(&f, &insn, operands, insn.operand_count_visible, text,
                                     text_bytes, address, NULL);

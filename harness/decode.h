@@ -2,12 +2,12 @@
  *
  * decode.h: what one machine instruction is, and what memory it moves.
  *
- * decode.c does it with Zydis, for x86-64. decode_none.c stands in for it on other CPUs and
- * where Zydis is absent: instructions are then counted, and not told apart.
+ * decode.c does it with Zydis, for x86-64. decode_none.c stands in for it on other CPUs
+ * and where Zydis is absent: instructions are then counted, and not told apart.
  *
- * Bytes are those that the architecture says an instruction loads and stores, explicitly or
- * by its nature (push, call, ret, leave, movs): a conditional access counts as made, an
- * address computation (lea), a no-op with an operand and a prefetch move nothing.
+ * Bytes are those that the architecture says an instruction loads and stores, explicitly
+ * or by its nature (push, call, ret, leave, movs): a conditional access counts as made,
+ * an address computation (lea), a no-op with an operand and a prefetch move nothing.
  */
 #ifndef DECODE_H
 #define DECODE_H
@@ -45,9 +45,10 @@ enum { BENCH_INSTRUCTION_TEXT_BYTES = 96 };
 void bench_decode_text(const struct bench_instruction *instruction, uint64_t address,
                        char *text, size_t text_bytes);
 
-/* Bytes that XSAVE and XRSTOR move for the state components of `mask`: the 64-byte header, the
- * 512-byte legacy region when x87 or SSE state is asked for, and of each other component
- * that the kernel has enabled its size by CPUID leaf 0xD. XSAVEOPT and XSAVEC may move less. */
+/* Bytes that XSAVE and XRSTOR move for the state components of `mask`: the 64-byte
+ * header, the 512-byte legacy region when x87 or SSE state is asked for, and of each
+ * other component that the kernel has enabled its size by CPUID leaf 0xD. XSAVEOPT and
+ * XSAVEC may move less. */
 uint32_t bench_xstate_bytes(uint64_t mask);
 
 #endif

@@ -290,8 +290,10 @@ static int cmd_list(int argc, char **argv)
     int option, code = 0;
     json_t *patterns = json_array();
     while (!code && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == OPT_HELP || option == 'h')
+        if (option == OPT_HELP || option == 'h') {
+            json_decref(patterns);
             return fputs(list_text, stdout), 0;
+        }
         if (option == OPT_REGEX)
             add_pattern(patterns, "regex", optarg);
         else if (option == OPT_PROFILE)
@@ -408,8 +410,10 @@ static int cmd_run(int argc, char **argv)
     o.seed = random_seed();
     o.patterns = json_array();
     while (!code && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == OPT_HELP || option == 'h')
+        if (option == OPT_HELP || option == 'h') {
+            json_decref(o.patterns);
             return fputs(run_text, stdout), 0;
+        }
         code = option == '?' ? bad_option(argv) : run_option(&o, option);
     }
     for (; !code && optind < argc; optind++)

@@ -4,10 +4,10 @@
  *
  * The period is found in the middle of the longer stretch, where neither waking the flows
  * nor ending them is near. The smallest period of a whole window is its length less its
- * longest border, which the failure function of Knuth, Morris and Pratt gives in linear time. A
- * window that is a whole number of inner loops can't deceive it, as the window spans many
- * ops. Only when the large window has no period (a ring wraps round now and then) are
- * smaller ones tried, and the result is then called inexact.
+ * longest border, which the failure function of Knuth, Morris and Pratt gives in linear
+ * time. A window that is a whole number of inner loops can't deceive it, as the window
+ * spans many ops. Only when the large window has no period (a ring wraps round now and
+ * then) are smaller ones tried, and the result is then called inexact.
  */
 #include "opmix.h"
 
@@ -48,7 +48,8 @@ static int grow_table(struct bench_opmix *mix)
     return 0;
 }
 
-static int site_index(struct bench_opmix *mix, const struct bench_step *step, uint32_t *index)
+static int site_index(struct bench_opmix *mix, const struct bench_step *step,
+                      uint32_t *index)
 {
     if (mix->table_slots == 0 || mix->site_count >= mix->table_slots / 2) {
         int error = grow_table(mix);
@@ -74,7 +75,8 @@ static int remember(struct bench_opmix *mix, uint32_t index)
     if (mix->trace_count == BENCH_TRACE_MAX)
         return 0;
     if (mix->trace_count == mix->trace_capacity) {
-        size_t capacity = mix->trace_capacity == 0 ? FIRST_TRACE : mix->trace_capacity * 2;
+        size_t capacity =
+            mix->trace_capacity == 0 ? FIRST_TRACE : mix->trace_capacity * 2;
         uint32_t *trace = realloc(mix->trace, capacity * sizeof(*trace));
         if (trace == NULL)
             return -ENOMEM;
@@ -85,7 +87,8 @@ static int remember(struct bench_opmix *mix, uint32_t index)
     return 0;
 }
 
-static void add_bytes(struct bench_sums *sums, const struct bench_instruction *instruction,
+static void add_bytes(struct bench_sums *sums,
+                      const struct bench_instruction *instruction,
                       const struct bench_step *step)
 {
     switch (instruction->kind) {
@@ -118,10 +121,10 @@ int bench_opmix_step(struct bench_opmix *mix, const struct bench_step *step)
     bool goes_on_from_last = repeated && mix->repeating_pc == step->pc;
     mix->repeating_pc = repeated && step->pc_after == step->pc ? step->pc : 0;
     add_bytes(sums, &site->instruction, step);
-    if (goes_on_from_last) {
+    if (repeated && step->repeats_left != 0)
         sums->repeats++;
+    if (goes_on_from_last)
         return 0;
-    }
     sums->executed++;
     return step->stretch == 1 ? remember(mix, index) : 0;
 }
@@ -160,7 +163,8 @@ void bench_ratio_text(struct bench_ratio ratio, char *text, size_t text_bytes)
         snprintf(text, text_bytes, "%lld", (long long)ratio.numerator);
         return;
     }
-    bool exact = strtod(decimals, NULL) * (double)ratio.denominator == (double)ratio.numerator;
+    bool exact =
+        strtod(decimals, NULL) * (double)ratio.denominator == (double)ratio.numerator;
     snprintf(text, text_bytes, "%lld/%lld %c %s", (long long)ratio.numerator,
              (long long)ratio.denominator, exact ? '=' : '~', decimals);
 }
@@ -252,7 +256,8 @@ struct bench_opcode *bench_opmix_opcodes(const struct bench_opmix *mix, size_t *
 
 /* ---- the period ---- */
 
-/* Smallest p such that window[i] == window[i + p] throughout; `border` has room for count. */
+/* Smallest p such that window[i] == window[i + p] throughout; `border` has room for
+ * count. */
 static size_t smallest_period(const uint32_t *window, size_t count, uint32_t *border)
 {
     uint32_t length = 0;
@@ -293,7 +298,8 @@ bool bench_opmix_period(const struct bench_opmix *mix, struct bench_period *peri
     uint32_t *border = malloc((mix->trace_count + 1) * sizeof(*border));
     bool found = false;
     size_t widest = mix->trace_count / 2;
-    for (size_t window = widest; border != NULL && window >= SMALLEST_WINDOW; window /= 2) {
+    for (size_t window = widest; border != NULL && window >= SMALLEST_WINDOW;
+         window /= 2) {
         size_t start = (mix->trace_count - window) / 2;
         size_t length = smallest_period(mix->trace + start, window, border);
         if (length > window / 3)
@@ -301,8 +307,8 @@ bool bench_opmix_period(const struct bench_opmix *mix, struct bench_period *peri
         period->start = period_start(mix, start, length);
         period->length = length;
         period->ops = ops_of(mix, length);
-        period->exact = window == widest && period->ops.numerator > 0 &&
-                        period->ops.denominator == 1;
+        period->exact =
+            window == widest && period->ops.numerator > 0 && period->ops.denominator == 1;
         found = true;
         break;
     }

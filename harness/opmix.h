@@ -2,13 +2,13 @@
  *
  * opmix.h: from executed instructions to what one op is made of.
  *
- * Each distinct instruction is a site. Of every site the executions, bytes and repetitions
- * are summed for stretch 0 (N ops) and stretch 1 (2N ops); a figure per op is the
- * difference of the two divided by N, kept as an exact fraction. What is executed once per
- * stretch, the marks included, falls out.
+ * Each distinct instruction is a site. Of every site the executions, bytes and
+ * repetitions are summed for stretch 0 (N ops) and stretch 1 (2N ops); a figure per op is
+ * the difference of the two divided by N, kept as an exact fraction. What is executed
+ * once per stretch, the marks included, falls out.
  *
  * A `rep` instruction counts once however often it repeats, as hardware counters have it;
- * its bytes and repetitions are summed. (Valgrind counts each repetition.)
+ * its bytes and repetitions are summed. (Valgrind counts it once and each repetition.)
  */
 #ifndef OPMIX_H
 #define OPMIX_H
@@ -21,7 +21,7 @@
 
 struct bench_sums {
     uint64_t executed, bytes_loaded, bytes_stored;
-    uint64_t repeats; /* executions of a `rep` beyond its first */
+    uint64_t repeats; /* iterations of `rep` instructions */
 };
 
 struct bench_site {
@@ -64,8 +64,9 @@ struct bench_per_op {
 void bench_opmix_totals(const struct bench_opmix *mix, struct bench_sums totals[2]);
 void bench_opmix_per_op(const struct bench_opmix *mix, struct bench_per_op *per_op);
 
-/* Executions per op of each mnemonic, most frequent first, ties by name; those of 0 per op are
- * left out. Returns a new array (free() it) of *count elements, or NULL without memory. */
+/* Executions per op of each mnemonic, most frequent first, ties by name; those of 0 per
+ * op are left out. Returns a new array (free() it) of *count elements, or NULL without
+ * memory. */
 struct bench_opcode {
     const char *mnemonic;
     struct bench_ratio per_op;

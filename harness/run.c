@@ -175,10 +175,10 @@ static void tally(struct runner *r, struct subject *s, const json_t *record)
     } else {
         double *grown = realloc(s->ns, (s->count + 1) * sizeof *s->ns);
         s->failures = 0;
-        if (grown && json_is_number(ns)) {
-            s->ns = grown;
+        if (grown)
+            s->ns = grown; /* also where ns is null: the old pointer is gone */
+        if (grown && json_is_number(ns))
             s->ns[s->count++] = json_number_value(ns);
-        }
     }
 }
 

@@ -2,12 +2,13 @@
  *
  * singlestep.c: `corobench count`: step a trial, then print what one op is made of.
  *
- * stepper.c runs the program, opmix.c makes sums of its instructions, symbols.c names places;
- * here they are put together and printed, as text or JSON. The figures are exact
+ * stepper.c runs the program, opmix.c makes sums of its instructions, symbols.c names
+ * places; here they are put together and printed, as text or JSON. The figures are exact
  * fractions: an integer is printed as one, never rounded to one.
  */
 #include "singlestep.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,10 +99,13 @@ static void print_instruction(struct counting *c, const struct bench_site *site)
     if (site->instruction.bytes_loaded != 0)
         snprintf(moved + strlen(moved), sizeof(moved) - strlen(moved), "%sloads %u",
                  moved[0] != '\0' ? ", " : "", site->instruction.bytes_loaded);
-    int width = printf("  %8llx  %-28s %s", (unsigned long long)symbol.address, place,
-                       text);
+    int width =
+        printf("  %8llx  %-28s %s", (unsigned long long)symbol.address, place, text);
     printf(moved[0] != '\0' ? "%*s; %s\n" : "%*s%s\n",
-           moved[0] == '\0' ? 0 : width < 76 ? 76 - width : 1, "", moved);
+           moved[0] == '\0' ? 0
+           : width < 76     ? 76 - width
+                            : 1,
+           "", moved);
 }
 
 static void print_period_heading(const struct bench_period *period)
@@ -121,7 +125,8 @@ static void print_disassembly(struct counting *c)
 {
     struct bench_period period;
     if (!bench_opmix_period(&c->mix, &period)) {
-        printf("\nno disassembly: the instructions do not repeat within what was traced\n");
+        printf(
+            "\nno disassembly: the instructions do not repeat within what was traced\n");
         return;
     }
     print_period_heading(&period);
@@ -168,10 +173,11 @@ static json_t *stretches_json(const struct counting *c)
     bench_opmix_totals(&c->mix, totals);
     for (int i = 0; i < BENCH_STRETCHES; i++)
         json_array_append_new(
-            list, json_pack("{s:I, s:I, s:I, s:I}", "ops", (json_int_t)c->mix.ops * (i + 1),
-                            "instructions", (json_int_t)totals[i].executed, "bytes_stored",
-                            (json_int_t)totals[i].bytes_stored, "bytes_loaded",
-                            (json_int_t)totals[i].bytes_loaded));
+            list,
+            json_pack("{s:I, s:I, s:I, s:I}", "ops", (json_int_t)c->mix.ops * (i + 1),
+                      "instructions", (json_int_t)totals[i].executed, "bytes_stored",
+                      (json_int_t)totals[i].bytes_stored, "bytes_loaded",
+                      (json_int_t)totals[i].bytes_loaded));
     return list;
 }
 
@@ -212,8 +218,8 @@ static json_t *instruction_json(struct counting *c, const struct bench_site *sit
     return json_pack("{s:s, s:I, s:s?, s:I, s:s, s:s, s:i, s:i}", "module", symbol.module,
                      "address", (json_int_t)symbol.address, "function", symbol.function,
                      "offset", (json_int_t)symbol.offset, "mnemonic",
-                     site->instruction.mnemonic, "text", text,
-                     "bytes_stored", (int)site->instruction.bytes_stored, "bytes_loaded",
+                     site->instruction.mnemonic, "text", text, "bytes_stored",
+                     (int)site->instruction.bytes_stored, "bytes_loaded",
                      (int)site->instruction.bytes_loaded);
 }
 
@@ -226,17 +232,18 @@ static json_t *steady_state_json(struct counting *c)
     for (size_t i = 0; i < period.length; i++)
         json_array_append_new(
             list, instruction_json(c, &c->mix.sites[c->mix.trace[period.start + i]]));
-    return json_pack("{s:I, s:o, s:b, s:o}", "instructions", (json_int_t)period.length, "ops",
-                     ratio_json(period.ops), "exact", period.exact, "disassembly", list);
+    return json_pack("{s:I, s:o, s:b, s:o}", "instructions", (json_int_t)period.length,
+                     "ops", ratio_json(period.ops), "exact", period.exact, "disassembly",
+                     list);
 }
 
 static int print_json(struct counting *c)
 {
     const char *absent = bench_decode_absent();
-    json_t *all = json_pack("{s:s, s:s, s:I, s:o, s:o, s:s?}", "case", c->case_name, "op",
-                            c->op, "ops", (json_int_t)c->mix.ops, "stretches",
-                            stretches_json(c), "per_op", per_op_json(c), "decode_absent",
-                            absent);
+    json_t *all =
+        json_pack("{s:s, s:s, s:I, s:o, s:o, s:s?}", "case", c->case_name, "op", c->op,
+                  "ops", (json_int_t)c->mix.ops, "stretches", stretches_json(c), "per_op",
+                  per_op_json(c), "decode_absent", absent);
     if (absent == NULL)
         json_object_set_new(all, "opcodes", opcodes_json(c));
     if (absent == NULL && c->options->disassembly)
@@ -257,17 +264,25 @@ static void warn(const struct counting *c)
         fprintf(stderr, "count: address randomisation could not be turned off; "
                         "a count that depends on addresses may vary\n");
     if (c->result.signals != 0)
-        fprintf(stderr, "count: %llu signals reached the program while it was stepped; their "
-                        "handlers are counted\n", (unsigned long long)c->result.signals);
+        fprintf(
+            stderr,
+            "count: %llu signals, the last of them %d (%s), reached the program while it "
+            "was stepped; handlers are counted\n",
+            (unsigned long long)c->result.signals, c->result.last_signal,
+            strsignal(c->result.last_signal));
     if (totals[1].executed <= totals[0].executed)
-        fprintf(stderr, "count: %llu ops took no fewer instructions than twice as many: "
-                        "the figures are no cost per op\n", (unsigned long long)c->mix.ops);
+        fprintf(stderr,
+                "count: %llu ops took no fewer instructions than twice as many: "
+                "the figures are no cost per op\n",
+                (unsigned long long)c->mix.ops);
 }
 
 int bench_count(const char *case_name, const char *op, char *const argv[],
                 const struct bench_count_options *options)
 {
-    struct counting c = {.mix = {.ops = options->ops}, .case_name = case_name, .op = op,
+    struct counting c = {.mix = {.ops = options->ops},
+                         .case_name = case_name,
+                         .op = op,
                          .options = options};
     const struct bench_step_hooks hooks = {on_step, on_mark, &c, STEPS_MAX};
     if (options->ops == 0 || options->ops > INT64_MAX / 2) {

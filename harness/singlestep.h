@@ -11,7 +11,6 @@
 #define SINGLESTEP_H
 
 #include <stdint.h>
-#include <jansson.h>
 
 /* Executed by the traced trial: one breakpoint instruction, seen by the tracer as SIGTRAP. */
 static inline void bench_mark(void)

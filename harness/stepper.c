@@ -11,7 +11,8 @@
  * switches; on one CPU they cost a few microseconds, across two they cost a wake-up each.
  *
  * Rejected: PTRACE_SEIZE (its gain, telling group stops apart, is one errno here); block
- * stepping (it skips what is to be counted); emulation (the count would be the emulator's).
+ * stepping (it skips what is to be counted); emulation (the count would be the
+ * emulator's).
  */
 #include "stepper.h"
 
@@ -94,7 +95,12 @@ static int pass_mark(const struct stepper *s)
     return 0;
 }
 #elif defined(__aarch64__) || defined(__riscv)
-static int move_registers(const struct stepper *s, int request, struct user_regs_struct *r)
+#if defined(__riscv)
+#include <asm/ptrace.h> /* glibc's sys/user.h leaves the structure to the kernel's header */
+#endif
+
+static int move_registers(const struct stepper *s, int request,
+                          struct user_regs_struct *r)
 {
     struct iovec io = {r, sizeof(*r)};
     return ptrace(request, s->pid, (void *)NT_PRSTATUS, &io) == 0 ? 0 : -errno;
@@ -146,7 +152,7 @@ static char *const fixed_environment[] = {"COROBENCH_COUNT=1",
 
 static void run_child(char *const argv[], int pipe_fd)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* until PTRACE_O_EXITKILL is set */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);   /* until PTRACE_O_EXITKILL is set */
     dup2(STDERR_FILENO, STDOUT_FILENO); /* stdout is for the tracer's figures */
     if (personality(ADDR_NO_RANDOMIZE) == -1)
         complain(pipe_fd, STAGE_RANDOMISED);
@@ -169,10 +175,11 @@ static int explain_complaints(struct stepper *s, const char *program, int pipe_f
         else if (c.stage == STAGE_EXEC)
             return fail(s, 1, "can't run %s: %s", program, strerror(c.error));
         else
-            return fail(s, 77,
-                        "the kernel refuses ptrace (%s): a seccomp filter, "
-                        "kernel.yama.ptrace_scope of 2 or 3, or another tracer (strace, gdb)",
-                        strerror(c.error));
+            return fail(
+                s, 77,
+                "the kernel refuses ptrace (%s): a seccomp filter, "
+                "kernel.yama.ptrace_scope of 2 or 3, or another tracer (strace, gdb)",
+                strerror(c.error));
     }
     return 0;
 }
@@ -231,7 +238,8 @@ static int resume(struct stepper *s, int request)
     if (ptrace(request, s->pid, NULL, (void *)signal) == 0 || errno == ESRCH)
         return 0;
     if (request == PTRACE_SINGLESTEP && (errno == EIO || errno == EINVAL))
-        return fail(s, 77, "the kernel can't single-step on this CPU (%s)", strerror(errno));
+        return fail(s, 77, "the kernel can't single-step on this CPU (%s)",
+                    strerror(errno));
     return fail(s, 1, "ptrace: %s", strerror(errno));
 }
 
@@ -303,7 +311,10 @@ static int step_to_mark(struct stepper *s, int stretch)
         case MARKED:
             return reached_mark(s) == 0 ? 1 : -1;
         case SIGNALLED:
-            s->result->signals++;
+            if (s->signal != SIGSTOP && s->signal != SIGCONT) {
+                s->result->signals++;
+                s->result->last_signal = s->signal;
+            }
             break;
         case REMARK: /* a handler was set up: go on from its first instruction */
             if (report_step(s, &now, 0) != 0)
@@ -397,11 +408,13 @@ size_t bench_step_read(pid_t pid, uint64_t address, void *buffer, size_t bytes)
     if (done < 0) { /* a page border, or the call is refused: word by word */
         for (done = 0; (size_t)done < bytes; done += (ssize_t)sizeof(long)) {
             errno = 0;
-            long word = ptrace(PTRACE_PEEKTEXT, pid, (void *)(uintptr_t)(address + done), NULL);
+            long word =
+                ptrace(PTRACE_PEEKTEXT, pid, (void *)(uintptr_t)(address + done), NULL);
             size_t room = bytes - (size_t)done;
             if (errno != 0)
                 break;
-            memcpy((char *)buffer + done, &word, room < sizeof(word) ? room : sizeof(word));
+            memcpy((char *)buffer + done, &word,
+                   room < sizeof(word) ? room : sizeof(word));
         }
     }
     return (size_t)done < bytes ? (size_t)done : bytes;

@@ -2,8 +2,9 @@
  *
  * symbols.c: /proc/PID/maps and the symbol tables of 64-bit ELF files.
  *
- * A damaged file must not hurt: every offset taken from a file is checked against its size.
- * A file without a symbol table, or of the other ELF class, has a module name and no functions.
+ * A damaged file must not hurt: every offset taken from a file is checked against its
+ * size. A file without a symbol table, or of the other ELF class, has a module name and
+ * no functions.
  */
 #include "symbols.h"
 
@@ -37,7 +38,8 @@ static int add_mapping(struct bench_symbols *s, const char *line)
     char permissions[5];
     int path_at = 0;
     if (sscanf(line, "%llx-%llx %4s %llx %*s %*s %n", &start, &end, permissions, &offset,
-               &path_at) < 4 || permissions[2] != 'x' || path_at == 0)
+               &path_at) < 4 ||
+        permissions[2] != 'x' || path_at == 0)
         return 0;
     struct mapping *grown = realloc(s->mappings, (s->count + 1) * sizeof(*grown));
     if (grown == NULL)
@@ -145,7 +147,8 @@ static void search_table(const struct mapping *m, const Elf64_Shdr *table,
         uint64_t offset = found->address - y->st_value;
         bool inside = y->st_shndx != SHN_UNDEF && found->address >= y->st_value &&
                       (offset < y->st_size || offset == 0);
-        if (ELF64_ST_TYPE(y->st_info) == STT_FUNC && inside && y->st_name < names->sh_size) {
+        if (ELF64_ST_TYPE(y->st_info) == STT_FUNC && inside &&
+            y->st_name < names->sh_size) {
             found->function = strings + y->st_name;
             found->offset = offset;
         }

@@ -10,8 +10,8 @@
 
 struct bench_symbols;
 
-/* Takes down the executable mappings of the process; NULL when that can't be had. Files are
- * opened as they are asked for, so the process need not live on. */
+/* Takes down the executable mappings of the process; NULL when that can't be had. Files
+ * are opened as they are asked for, so the process need not live on. */
 struct bench_symbols *bench_symbols_load(pid_t pid);
 void bench_symbols_free(struct bench_symbols *symbols);
 

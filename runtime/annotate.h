@@ -2,17 +2,18 @@
  *
  * annotate.h: tells the sanitizers which stack, and which flow, runs.
  *
- * Under AddressSanitizer and ThreadSanitizer a context carries more fields, and every switch
- * is wrapped: coro_annotate_leave() before it, coro_annotate_arrive() where the flow goes on.
- * A flow that has finished leaves by coro_annotate_finish(). Without them all of this is
- * empty. Every object of a program must agree, as the layout of struct coro_context differs.
+ * Under AddressSanitizer and ThreadSanitizer a context carries more fields, and every
+ * switch is wrapped: coro_annotate_leave() before it, coro_annotate_arrive() where the
+ * flow goes on. A flow that has finished leaves by coro_annotate_finish(). Without them
+ * all of this is empty. Every object of a program must agree, as the layout of struct
+ * coro_context differs.
  *
- * The one who arrives finishes what the one who left could not: ASan tells the bounds of the
- * stack just left (the only way to learn a thread's own), and a finished flow's TSan fiber
- * can be destroyed only from another. So the leaver leaves word in `to`.
+ * The one who arrives finishes what the one who left could not: ASan tells the bounds of
+ * the stack just left (the only way to learn a thread's own), and a finished flow's TSan
+ * fiber can be destroyed only from another. So the leaver leaves word in `to`.
  *
- * All are always inlined: TSan keeps a call stack per fiber, and a function entered on one and
- * left on another would unbalance both.
+ * All are always inlined: TSan keeps a call stack per fiber, and a function entered on
+ * one and left on another would unbalance both.
  *
  * Known: a flow that is abandoned, never finished, leaks its TSan fiber (of about 8,000).
  */
@@ -61,7 +62,8 @@ struct coro_annotation {
 };
 #define CORO_ANNOTATION struct coro_annotation annotation;
 
-CORO_ALWAYS_INLINE struct coro_annotation *coro_annotation_of(struct coro_context *context)
+CORO_ALWAYS_INLINE struct coro_annotation *
+coro_annotation_of(struct coro_context *context)
 {
     return (void *)((char *)context + CORO_CONTEXT_ANNOTATION);
 }

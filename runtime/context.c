@@ -18,23 +18,28 @@
 
 #include "offsets.h"
 
-_Static_assert(offsetof(struct coro_context, sp) == CORO_CONTEXT_SP, "SP as assembly has it");
-_Static_assert(offsetof(struct coro_context, pc) == CORO_CONTEXT_PC, "PC as assembly has it");
-_Static_assert(offsetof(struct coro_context, fp) == CORO_CONTEXT_FP, "FP as assembly has it");
+_Static_assert(offsetof(struct coro_context, sp) == CORO_CONTEXT_SP,
+               "SP as assembly has it");
+_Static_assert(offsetof(struct coro_context, pc) == CORO_CONTEXT_PC,
+               "PC as assembly has it");
+_Static_assert(offsetof(struct coro_context, fp) == CORO_CONTEXT_FP,
+               "FP as assembly has it");
 
 struct start {
     coro_entry_fn *entry;
     void *arg;
 };
 
-_Static_assert(offsetof(struct start, entry) == CORO_START_ENTRY, "entry as assembly has it");
+_Static_assert(offsetof(struct start, entry) == CORO_START_ENTRY,
+               "entry as assembly has it");
 _Static_assert(offsetof(struct start, arg) == CORO_START_ARG, "arg as assembly has it");
 _Static_assert(sizeof(struct start) == CORO_START_BYTES, "SP of a new flow is aligned");
 
 extern const char coro_arch_start[] __attribute__((visibility("hidden")));
 
-static void begin_at_trampoline(struct coro_context *context, const struct coro_stack *stack,
-                                coro_entry_fn *entry, void *arg)
+static void begin_at_trampoline(struct coro_context *context,
+                                const struct coro_stack *stack, coro_entry_fn *entry,
+                                void *arg)
 {
     struct start *start = (struct start *)stack->top - 1;
 
@@ -49,7 +54,8 @@ static void begin_at_trampoline(struct coro_context *context, const struct coro_
 _Static_assert(offsetof(struct coro_context, annotation) == CORO_CONTEXT_ANNOTATION,
                "annotation as annotate.h has it");
 
-_Noreturn void coro_arch_jump(struct coro_context *to) __attribute__((visibility("hidden")));
+_Noreturn void coro_arch_jump(struct coro_context *to)
+    __attribute__((visibility("hidden")));
 
 void (coro_switch)(struct coro_context *from, struct coro_context *to)
 {

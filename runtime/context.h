@@ -3,8 +3,8 @@
  * context.h: make a flow on a stack, switch to it, finish it.
  *
  * A context is where a suspended flow goes on: three words, SP, PC and FP. There is one
- * resume protocol for every kind of switch: load SP and FP, jump to PC. Whatever else a flow
- * must keep is kept by the side that suspends:
+ * resume protocol for every kind of switch: load SP and FP, jump to PC. Whatever else a
+ * flow must keep is kept by the side that suspends:
  *
  *  - coro_switch_inline(), the three-register switch, is always inlined and tells the
  *    compiler that every other register is lost, so the compiler saves just what is live;
@@ -18,9 +18,9 @@
  * that changes one of these changes it for its thread. Why, and what keeping them costs:
  * the `ablation` experiment.
  *
- * Threads: a context may be resumed by any thread, by one at a time; a context that is being
- * suspended may be resumed once coro_switch*() has stored it, which the caller must order
- * (release/acquire) when that happens on another thread.
+ * Threads: a context may be resumed by any thread, by one at a time; a context that is
+ * being suspended may be resumed once coro_switch*() has stored it, which the caller must
+ * order (release/acquire) when that happens on another thread.
  */
 #ifndef CORO_CONTEXT_H
 #define CORO_CONTEXT_H
@@ -44,11 +44,13 @@ typedef struct coro_context *coro_entry_fn(void *arg);
 void coro_context_make(struct coro_context *context, const struct coro_stack *stack,
                        coro_entry_fn *entry, void *arg);
 
-/* Suspends the caller in `from` and resumes `to`. Returns when something resumes `from`. */
+/* Suspends the caller in `from` and resumes `to`. Returns when something resumes
+ * `from`. */
 void coro_switch(struct coro_context *from, struct coro_context *to);
 
-/* coro_switch() by name, from C, gets there by a jump in place of a call; its address, or
- * (coro_switch)(from, to), is an ordinary function. What is kept, and where, is the same. */
+/* coro_switch() by name, from C, gets there by a jump in place of a call; its address,
+ * or (coro_switch)(from, to), is an ordinary function. What is kept, and where, is the
+ * same. */
 #define coro_switch(from, to) coro_switch_jump(from, to)
 
 /* static inline __attribute__((always_inline))

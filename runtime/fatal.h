@@ -2,8 +2,8 @@
  *
  * fatal.h: a broken invariant ends the process with a sentence.
  *
- * All of it is async-signal-safe and needs little stack (no stdio, no locale): it may have
- * to run in a signal handler, or on what a flow of 1 KB has left.
+ * All of it is async-signal-safe and needs little stack (no stdio, no locale): it may
+ * have to run in a signal handler, or on what a flow of 1 KB has left.
  */
 #ifndef CORO_FATAL_H
 #define CORO_FATAL_H

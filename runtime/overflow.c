@@ -3,8 +3,8 @@
  * overflow.c: names a stack overflow instead of letting it be a segmentation fault.
  *
  * The handler runs on an alternate signal stack (the flow's own is what ran out), one per
- * thread. A thread that already has one keeps it: sanitizers and language runtimes install
- * theirs and unmap at thread exit whatever they find installed.
+ * thread. A thread that already has one keeps it: sanitizers and language runtimes
+ * install theirs and unmap at thread exit whatever they find installed.
  *
  * The handler only reads what is published for it, formats into its own buffer and writes
  * once, so it is async-signal-safe. Faults of all other kinds go to whoever handled
@@ -55,10 +55,12 @@ static _Noreturn void report(const struct coro_guard_hit *hit, const ucontext_t 
 }
 
 /* As the kernel would have done it, had we never come. */
-static void pass_on(const struct sigaction *previous, int signal, siginfo_t *info, void *context)
+static void pass_on(const struct sigaction *previous, int signal, siginfo_t *info,
+                    void *context)
 {
     if (previous->sa_flags & SA_SIGINFO) {
-        pthread_sigmask(SIG_BLOCK, &previous->sa_mask, NULL); /* until this handler returns */
+        /* Until this handler returns. */
+        pthread_sigmask(SIG_BLOCK, &previous->sa_mask, NULL);
         previous->sa_sigaction(signal, info, context);
     } else if (previous->sa_handler == SIG_IGN && info->si_code <= 0) {
         return; /* sent by a process, and ignored; a true fault can't be */
@@ -104,14 +106,16 @@ static void free_alternate(void *memory)
 
 static void watch_process(void)
 {
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction action = {.sa_sigaction = on_fault,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK};
 
     once_error = pthread_key_create(&alternate_key, free_alternate);
     if (once_error)
         return;
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGSEGV, NULL, &previous_segv) || sigaction(SIGBUS, NULL, &previous_bus) ||
-        sigaction(SIGSEGV, &action, NULL) || sigaction(SIGBUS, &action, NULL))
+    if (sigaction(SIGSEGV, NULL, &previous_segv) ||
+        sigaction(SIGBUS, NULL, &previous_bus) || sigaction(SIGSEGV, &action, NULL) ||
+        sigaction(SIGBUS, &action, NULL))
         once_error = errno;
 }
 
@@ -130,7 +134,8 @@ static int give_thread_alternate_stack(void)
     if (memory == MAP_FAILED)
         return -errno;
     stack = (stack_t){.ss_sp = memory, .ss_size = alternate_bytes()};
-    error = sigaltstack(&stack, NULL) ? errno : pthread_setspecific(alternate_key, memory);
+    error =
+        sigaltstack(&stack, NULL) ? errno : pthread_setspecific(alternate_key, memory);
     if (error)
         free_alternate(memory);
     return -error;

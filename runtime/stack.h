@@ -3,11 +3,15 @@
  * stack.h: stacks from one reserved arena.
  *
  * An arena reserves address space for `stacks_max` stacks of one size and hands them out
- * from a free list, last freed first (its pages are warm). Each stack ends in a guard: with
- * MADV_GUARD_INSTALL (Linux 6.13) a guard costs no mapping, else mprotect makes it, at two
- * mappings a stack (vm.max_map_count then binds near 32,000 stacks). Stacks smaller than a
- * page share pages and have no guard of their own; see CORO_STACK_* below. Tops are coloured:
- * consecutive stacks start at different cache sets.
+ * from a free list, last freed first (its pages are warm). Each stack ends in a guard:
+ * with MADV_GUARD_INSTALL (Linux 6.13) a guard costs no mapping, else mprotect makes it,
+ * at two mappings a stack (vm.max_map_count then binds near 32,000 stacks). Stacks
+ * smaller than a page share pages and have no guard of their own, but a canary below,
+ * looked at when they are freed. Tops are coloured: consecutive stacks start at different
+ * cache sets. Room for guard, canary and colour comes on top of the size asked for, in
+ * address space only.
+ *
+ * A frame larger than a page can step over a guard; -fstack-clash-protection prevents it.
  *
  * Threads: an arena belongs to one thread at a time.
  */
@@ -40,17 +44,21 @@ enum coro_guard {
  * NULL with errno ENOMEM or EINVAL. */
 struct coro_stack_arena *coro_stack_arena_create(size_t stack_bytes, size_t stacks_max,
                                                  enum coro_guard guard_wanted);
+/* Takes NULL. Stacks still in use go too: their flows must not run again. */
 void coro_stack_arena_destroy(struct coro_stack_arena *arena);
 enum coro_guard coro_stack_arena_guard(const struct coro_stack_arena *arena);
 
 /* 0, or -ENOMEM when stacks_max are in use or the kernel refuses a guard. */
 int coro_stack_alloc(struct coro_stack_arena *arena, struct coro_stack *stack);
+/* Aborts with a sentence when the stack is not the arena's or was just freed, or when a
+ * stack smaller than a page was overrun. */
 void coro_stack_free(struct coro_stack_arena *arena, const struct coro_stack *stack);
 
-/* Installs, for the calling thread, an alternate signal stack and once per process a SIGSEGV
- * and SIGBUS handler that recognises a fault in the guard of any arena's stack, prints
- * "coro: stack overflow: flow on stack N of SIZE bytes (...), at pc ..." and aborts; any
- * other fault goes to the handler that was there before. 0 or -errno. */
+/* Installs, for the calling thread, an alternate signal stack (unless it has one) and
+ * once per process a SIGSEGV and SIGBUS handler that recognises a fault in the guard of
+ * any arena's stack, prints "coro: stack overflow: flow on stack N of SIZE bytes (...),
+ * at pc ..." and aborts; any other fault goes to the handler that was there before. 0
+ * or -errno. */
 int coro_stack_overflow_watch(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tests of counters.c and counters_event.c: software events, which every machine counts, and
- * every way in which the kernel or libpfm4 may say no.
+ * Tests of counters.c and counters_event.c: software events, which every machine counts,
+ * and every way in which the kernel or libpfm4 may say no.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -41,7 +41,8 @@ static void touch_in_a_thread(void)
     pthread_join(thread, NULL);
 }
 
-/* The count of the list's only event around `work`; skips where software events are refused. */
+/* The count of the list's only event around `work`; skips where software events are
+ * refused. */
 static uint64_t count(const char *event, bool inherit, void (*work)(void))
 {
     uint64_t value = 0;
@@ -91,8 +92,8 @@ Test(counters, counts_task_clock_inherited_and_not)
 
 Test(counters, puts_events_that_fit_in_one_group)
 {
-    struct bench_counters *c =
-        bench_counters_open("perf::PAGE-FAULTS,,perf::TASK-CLOCK,perf::MINOR-FAULTS", false);
+    struct bench_counters *c = bench_counters_open(
+        "perf::PAGE-FAULTS,,perf::TASK-CLOCK,perf::MINOR-FAULTS", false);
     uint64_t values[3] = {7, 7, 7};
     cr_assert_eq(bench_counters_count(c), 3, "an empty name counts as none");
     if (bench_counters_at(c, 0)->group < 0)
@@ -125,8 +126,8 @@ Test(counters, explains_an_unknown_event)
     struct bench_counters *c = bench_counters_open("xyz", false);
     const struct bench_counter *counter = bench_counters_at(c, 0);
     cr_assert_eq(counter->group, -1);
-    cr_assert(strstr(counter->reason, "libpfm4 does not know the event 'xyz'") != NULL, "%s",
-              counter->reason);
+    cr_assert(strstr(counter->reason, "libpfm4 does not know the event 'xyz'") != NULL,
+              "%s", counter->reason);
     cr_assert_eq(bench_counters_groups(c), 0);
     bench_counters_close(c);
 }
@@ -136,7 +137,8 @@ Test(counters, survives_a_hostile_event_list)
     char name[5000];
     memset(name, 'A', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
-    const char *lists[] = {"", ",,,", "::", ":", "%s%n%s", "perf::", "perf::PAGE-FAULTS:::", name};
+    const char *lists[] = {
+        "", ",,,", "::", ":", "%s%n%s", "perf::", "perf::PAGE-FAULTS:::", name};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         struct bench_counters *c = bench_counters_open(lists[i], false);
         cr_assert_not_null(c);
@@ -179,7 +181,8 @@ static void check_default(const char *reason_wanted)
 
 Test(counters, has_every_default_metric_or_its_reason)
 {
-    check_default(strncmp(bench_counters_pmu_name(), "none: no PMU", 12) == 0 ? "no PMU" : NULL);
+    check_default(strncmp(bench_counters_pmu_name(), "none: no PMU", 12) == 0 ? "no PMU"
+                                                                              : NULL);
 }
 
 Test(counters, explains_a_filter_that_denies)
@@ -222,7 +225,8 @@ Test(counters, gives_descriptors_back)
     int before = dup(0);
     close(before);
     for (int i = 0; i < 50; i++)
-        bench_counters_close(bench_counters_open("perf::PAGE-FAULTS,perf::TASK-CLOCK", false));
+        bench_counters_close(
+            bench_counters_open("perf::PAGE-FAULTS,perf::TASK-CLOCK", false));
     bench_counters_close(bench_counters_open(NULL, true));
     bench_counters_close(NULL);
     int after = dup(0);

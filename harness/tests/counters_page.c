@@ -7,7 +7,8 @@
 #include <string.h>
 #include "counters_page.h"
 
-/* Plays CPU and kernel: the counter's value, and what the kernel does while it is read. */
+/* Plays CPU and kernel: the counter's value, and what the kernel does while it is read.
+ */
 struct machine {
     struct perf_event_mmap_page page;
     uint64_t pmc, clock;

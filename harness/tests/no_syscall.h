@@ -12,8 +12,9 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* From now on, and for children, system call `number` fails with `error`. 0 or -errno. There
- * is no way back: call it in a process of its own (Criterion runs each test in one). */
+/* From now on, and for children, system call `number` fails with `error`. 0 or -errno.
+ * There is no way back: call it in a process of its own (Criterion runs each test in
+ * one). */
 static inline int no_syscall(unsigned number, unsigned error)
 {
     struct sock_filter filter[] = {

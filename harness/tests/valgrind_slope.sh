@@ -7,11 +7,13 @@
 #
 # Valgrind counts a whole process. Two runs that differ in nothing but the ops, N and 2N, differ
 # in N ops' instructions: that difference over N must equal count's figure, which is taken from
-# the same program by single-stepping. Valgrind counts each iteration of a `rep`, count
-# tells them apart: they are added. Exit code: 0 equal, 1 not, 2 usage, 77 no Valgrind.
+# the same program by single-stepping. Valgrind counts a `rep` once and once more for each
+# iteration, count tells them apart: they are added (a scan that ends early is one off).
+# Exit code: 0 equal, 1 not, 2 usage, 77 no Valgrind.
 #
-# Valgrind's cachegrind without its cache simulation is used: it counts instructions alone. It
-# replaces some of libc's string functions, so a case that calls those may differ.
+# Of Valgrind's tools it is cachegrind without the simulation of caches, which counts
+# instructions alone. Valgrind's own CPU may lead libc to other variants of its string
+# functions, so a case that calls those may differ.
 
 set -eu
 

@@ -61,5 +61,9 @@ class Report:
     sections: list[Section]
 
     def pictures(self) -> list[Picture]:
-        return [block for section in self.sections for block in section.blocks
-                if isinstance(block, Picture)]
+        return [
+            block
+            for section in self.sections
+            for block in section.blocks
+            if isinstance(block, Picture)
+        ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The two command lines: report and compare.
 
-Exit codes: 0 pass, 1 error, 2 usage. An error is one line on stderr. Files are written whole
-under a temporary name beside their place, and moved there when all of them are written, so
-that an error leaves what was there before.
+Exit codes: 0 pass, 1 error, 2 usage. An error is one line on stderr. Files are written
+whole under a temporary name beside their place, and moved there when all of them are
+written, so that an error leaves what was there before.
 """
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class CommandError(Exception):
     """One line for the user."""
 
 
-def run_command(name: str, command: Callable[[list[str]], int], arguments: list[str]) -> int:
+def run_command(
+    name: str, command: Callable[[list[str]], int], arguments: list[str]
+) -> int:
     """Runs a command and turns what went wrong into one line and an exit code."""
     try:
         return command(arguments)
@@ -59,40 +61,65 @@ def report_main(arguments: list[str]) -> int:
     write_all(options.output, files)
     for leftover in _leftovers(options.output, files):
         leftover.unlink()
-    print(f"wrote {plain(options.output / 'REPORT.md')}, {len(files) - 2} charts and "
-          f"{plain(options.output / 'results' / 'report.html')} from "
-          f"{', '.join(plain(run.name) for run in data.runs)}")
+    print(
+        f"wrote {plain(options.output / 'REPORT.md')}, {len(files) - 2} charts and "
+        f"{plain(options.output / 'results' / 'report.html')} from "
+        f"{', '.join(plain(run.name) for run in data.runs)}"
+    )
     return 0
 
 
 def _report_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="report",
-        description="Writes REPORT.md, results/charts/*.svg and results/report.html from the "
-                    "records of a run, and from nothing else.",
-        epilog="The same records give the same bytes. Exit codes: 0 pass, 1 error or stale, "
-               "2 usage.")
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN.jsonl",
-                        help="runs of one machine, pooled; default: the newest run")
-    parser.add_argument("--results", type=Path, metavar="DIR",
-                        help="where to look for the newest run, as DIR/<machine>/<run>.jsonl "
-                             "(default: results in the output directory)")
-    parser.add_argument("--output", type=Path, default=ROOT, metavar="DIR",
-                        help="the directory that gets REPORT.md (default: the project's root)")
-    parser.add_argument("--check", action="store_true",
-                        help="write nothing; fail when REPORT.md or a chart is not what the "
-                             "records give")
+        description="Writes REPORT.md, results/charts/*.svg and results/report.html from "
+        "the records of a run, and from nothing else.",
+        epilog="The same records give the same bytes. Exit codes: 0 pass, 1 error or "
+        "stale, 2 usage.",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN.jsonl",
+        help="runs of one machine, pooled; default: the newest run",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="DIR",
+        help="where to look for the newest run, as DIR/<machine>/<run>.jsonl "
+        "(default: results in the output directory)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="the directory that gets REPORT.md (default: the project's root)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; fail when REPORT.md or a chart is not what the "
+        "records give",
+    )
     return parser.parse_args(arguments)
 
 
 def newest_run(results: Path) -> Path:
     """The run with the latest name: names begin with the time in UTC."""
     if not results.is_dir():
-        raise CommandError(f"{plain(results)}: no such directory; name a run, or --results")
-    found = sorted(results.glob("*/*.jsonl"), key=lambda path: (path.name, path.parent.name))
+        raise CommandError(
+            f"{plain(results)}: no such directory; name a run, or --results"
+        )
+    found = sorted(
+        results.glob("*/*.jsonl"), key=lambda path: (path.name, path.parent.name)
+    )
     if not found:
-        raise CommandError(f"{plain(results)}: no run in it (no */*.jsonl); "
-                           f"`ninja bench` makes one")
+        raise CommandError(
+            f"{plain(results)}: no run in it (no */*.jsonl); " f"`ninja bench` makes one"
+        )
     return found[-1]
 
 
@@ -102,11 +129,15 @@ def _read_together(paths: Iterable[Path]) -> list[Run]:
         run = read_run(path)
         for before in runs:
             if run.name == before.name:
-                raise CommandError(f"{plain(path)}: run {plain(run.name)} is in "
-                                   f"{plain(before.path)} already")
+                raise CommandError(
+                    f"{plain(path)}: run {plain(run.name)} is in "
+                    f"{plain(before.path)} already"
+                )
             if run.machine != before.machine:
-                raise CommandError(f"{plain(path)}: a run of {run.machine}, but "
-                                   f"{plain(before.path)} is of {before.machine}")
+                raise CommandError(
+                    f"{plain(path)}: a run of {run.machine}, but "
+                    f"{plain(before.path)} is of {before.machine}"
+                )
         runs.append(run)
     return sorted(runs, key=lambda run: run.name)
 
@@ -120,19 +151,28 @@ def _check(output: Path, files: dict[str, bytes]) -> int:
                 continue
             raise CommandError(f"{plain(path)} is missing: run scripts/report")
         if path.read_bytes() != content:
-            raise CommandError(f"{plain(path)} is stale: it is not what the records give; "
-                               f"run scripts/report")
+            raise CommandError(
+                f"{plain(path)} is stale: it is not what the records give; "
+                f"run scripts/report"
+            )
     for path in _leftovers(output, files):
-        raise CommandError(f"{plain(path)} is stale: the records give no such chart; "
-                           f"run scripts/report")
+        raise CommandError(
+            f"{plain(path)} is stale: the records give no such chart; "
+            f"run scripts/report"
+        )
     return 0
 
 
 def _leftovers(output: Path, files: dict[str, bytes]) -> list[Path]:
     """Charts of ours that an earlier report had and this one has not."""
-    names = [f"{render.CHARTS_DIRECTORY}/{chart.name}-{theme}.svg" for chart in CHARTS
-             for theme in ("light", "dark")]
-    return [output / name for name in names if name not in files and (output / name).exists()]
+    names = [
+        f"{render.CHARTS_DIRECTORY}/{chart.name}-{theme}.svg"
+        for chart in CHARTS
+        for theme in ("light", "dark")
+    ]
+    return [
+        output / name for name in names if name not in files and (output / name).exists()
+    ]
 
 
 def write_all(output: Path, files: dict[str, bytes]) -> None:
@@ -161,23 +201,35 @@ def write_all(output: Path, files: dict[str, bytes]) -> None:
 def compare_main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="compare",
-        description="Sets two runs of one machine side by side: the median of each case that "
-                    "both have, and how many differ by less than a threshold.",
-        epilog="It states differences and the noise of each run, and judges nothing. Exit "
-               "codes: 0 pass, 1 error, 2 usage.")
+        description="Sets two runs of one machine side by side: the median of each case "
+        "that both have, and how many differ by less than a threshold.",
+        epilog="It states differences and the noise of each run, and judges nothing. "
+        "Exit codes: 0 pass, 1 error, 2 usage.",
+    )
     parser.add_argument("first", type=Path, metavar="A.jsonl")
     parser.add_argument("second", type=Path, metavar="B.jsonl")
     parser.add_argument("--metric", default=STEADY, help="default: %(default)s")
-    parser.add_argument("--threshold", type=_percentage, default=3.0, metavar="PERCENT",
-                        help="default: %(default)s")
+    parser.add_argument(
+        "--threshold",
+        type=_percentage,
+        default=3.0,
+        metavar="PERCENT",
+        help="default: %(default)s",
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
     options = parser.parse_args(arguments)
     first, second = read_run(options.first), read_run(options.second)
-    if "unknown" not in (first.machine, second.machine) and first.machine != second.machine:
-        raise CommandError(f"{plain(options.second)}: a run of {second.machine}, but "
-                           f"{plain(options.first)} is of {first.machine}")
-    found = compare(Dataset([first]), Dataset([second]), options.metric,
-                    options.threshold / 100)
+    if (
+        "unknown" not in (first.machine, second.machine)
+        and first.machine != second.machine
+    ):
+        raise CommandError(
+            f"{plain(options.second)}: a run of {second.machine}, but "
+            f"{plain(options.first)} is of {first.machine}"
+        )
+    found = compare(
+        Dataset([first]), Dataset([second]), options.metric, options.threshold / 100
+    )
     if not found.rows:
         raise CommandError(f"no case has {plain(options.metric)} in both runs")
     sys.stdout.write(to_json(found) if options.format == "json" else to_text(found))

@@ -2,11 +2,11 @@
 """Estimates from trials: medians with exact intervals, paired ratios, the A/A floor.
 
 The unit of statistics is the process: every number that comes in here is one trial's.
-Nothing assumes a distribution. The interval of a median is a pair of order statistics whose
-coverage is the binomial's, exactly: it holds for any continuous distribution and is at least
-95 % always. Below six values no pair covers 95 %; then there is no interval and the estimate
-says so. Bootstrap intervals were rejected: at six to thirty trials they cover less than they
-claim.
+Nothing assumes a distribution. The interval of a median is a pair of order statistics
+whose coverage is the binomial's, exactly: it holds for any continuous distribution and is
+at least 95 % always. Below six values no pair covers 95 %; then there is no interval and
+the estimate says so. Bootstrap intervals were rejected: at six to thirty trials they
+cover less than they claim.
 """
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ Key = TypeVar("Key")
 @dataclass(frozen=True)
 class Estimate:
     """A median; low and high are None together, where n is too small for an interval."""
+
     median: float
     low: float | None
     high: float | None
@@ -39,8 +40,8 @@ class Estimate:
 
 
 def interval_rank(n: int, confidence: float = CONFIDENCE) -> int:
-    """The k for which the k-th smallest and k-th largest of n values hold the median with at
-    least this confidence, and closest to it; 0 where no pair does."""
+    """The largest k for which the k-th smallest and k-th largest of n values hold the
+    median with at least this confidence; 0 where no pair does."""
     if n < 1:
         return 0
     # Coverage of the k-th pair is 1 - 2 P(Bin(n, 1/2) < k): it falls as k grows.
@@ -67,20 +68,28 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     return Estimate(median, ordered[rank - 1], ordered[n - rank], n, coverage(n, rank))
 
 
-def paired_ratio(numerator: Mapping[Key, float],
-                 denominator: Mapping[Key, float]) -> Estimate | None:
+def paired_ratio(
+    numerator: Mapping[Key, float], denominator: Mapping[Key, float]
+) -> Estimate | None:
     """The median of numerator/denominator over the rounds that have both, by log-ratios.
     A value that is not positive has no logarithm: its round is left out."""
-    logs = [math.log(numerator[key] / denominator[key])
-            for key in numerator.keys() & denominator.keys()
-            if numerator[key] > 0 and denominator[key] > 0]
+    logs = [
+        math.log(numerator[key] / denominator[key])
+        for key in numerator.keys() & denominator.keys()
+        if numerator[key] > 0 and denominator[key] > 0
+    ]
     if not logs:
         return None
     found = median_interval(logs)
     if found.low is None or found.high is None:
         return Estimate(math.exp(found.median), None, None, found.n)
-    return Estimate(math.exp(found.median), math.exp(found.low), math.exp(found.high),
-                    found.n, found.coverage)
+    return Estimate(
+        math.exp(found.median),
+        math.exp(found.low),
+        math.exp(found.high),
+        found.n,
+        found.coverage,
+    )
 
 
 def aa_difference(by_round: Mapping[int, float]) -> float | None:

@@ -3,8 +3,9 @@
 
 A Python managed outside the distribution may come first on PATH and lack Debian's numpy.
 The commands call ensure() before they import anything else; it re-executes the command
-under /usr/bin/python3 when the running interpreter lacks a module, once. Only the standard
-library may be imported here. Meson asks the same of the interpreter that it configures.
+under /usr/bin/python3 when the running interpreter lacks a module, once. Only the
+standard library may be imported here. Meson asks the same of the interpreter that it
+configures.
 """
 import importlib.util
 import os
@@ -28,6 +29,8 @@ def ensure() -> None:
         os.execv(FALLBACK, [FALLBACK, *sys.argv])
     packages = " ".join(f"python3-{name}" for name in missing)
     command = os.path.basename(sys.argv[0])
-    sys.stderr.write(f"{command}: {sys.executable} lacks {', '.join(missing)}; "
-                     f"on Debian: apt-get install {packages}\n")
+    sys.stderr.write(
+        f"{command}: {sys.executable} lacks {', '.join(missing)}; "
+        f"on Debian: apt-get install {packages}\n"
+    )
     raise SystemExit(1)

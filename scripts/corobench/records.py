@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Reads a run: JSON Lines in, trials out, and nothing believed that the schema does not allow.
+"""Reads a run: JSON Lines in, trials out, and nothing believed that the schema forbids.
 
-Invariants: what read_run() returns satisfies results/record.schema.json; no number in it is
-NaN or infinite; a trial of one case and round appears once; one metric of one case has one
-unit. Whatever breaks one of these is a RecordError that names file and line.
+Invariants: what read_run() returns satisfies results/record.schema.json; no number in it
+is NaN or infinite; a trial of one case and round appears once; one metric of one case has
+one unit. Whatever breaks one of these is a RecordError that names file and line.
 
-A file that ends in the middle of a line is a run that was killed while it wrote: that last
-line is dropped and remembered (Run.torn). A broken line anywhere else is an error.
+A file that ends in the middle of a line is a run that was killed while it wrote: that
+last line is dropped and remembered (Run.torn). A broken line anywhere else is an error.
 
-Epochs are checked by hand and kept out of jsonschema's way: they are nine tenths of a file,
-and walking them through the validator takes longer than all the rest of a report.
+Epochs are checked by hand and kept out of jsonschema's way: they are nine tenths of a
+file, and walking them through the validator takes longer than all the rest of a report.
 """
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """The run in one file. RecordError for a bad record, OSError for an unreadable file."""
+    """The run in one file. RecordError: a bad record; OSError: an unreadable file."""
     data = path.read_bytes()
     run = Run(path=path, name=path.name.removesuffix(".jsonl"))
     ledger = _Ledger()
@@ -167,8 +167,12 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes, bool]]:
 def _parse(line: bytes) -> Any:
     """json.loads without its leniences. ValueError with a sentence."""
     try:
-        return json.loads(line.decode("utf-8"), parse_constant=_refuse_constant,
-                          parse_float=_finite, object_pairs_hook=_unique_keys)
+        return json.loads(
+            line.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_unique_keys,
+        )
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start + 1} is not UTF-8") from None
     except RecursionError:
@@ -200,10 +204,17 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _load_validators() -> dict[str, Any]:
     schema = json.loads(SCHEMA_PATH.read_text(encoding="utf-8"))
     result = {}
-    for kind, definition in (("environment", "environment"), ("trial", "trial"),
-                             ("rejection", "trial"), ("end", "end")):
-        part = {"$schema": schema["$schema"], "$ref": f"#/$defs/{definition}",
-                "$defs": schema["$defs"]}
+    for kind, definition in (
+        ("environment", "environment"),
+        ("trial", "trial"),
+        ("rejection", "trial"),
+        ("end", "end"),
+    ):
+        part = {
+            "$schema": schema["$schema"],
+            "$ref": f"#/$defs/{definition}",
+            "$defs": schema["$defs"],
+        }
         result[kind] = jsonschema.Draft202012Validator(part)
     return result
 
@@ -213,11 +224,15 @@ _validators: dict[str, Any] = {}
 
 def _validate(record: Any, where: str) -> None:
     if not isinstance(record, dict):
-        raise RecordError(f"{where}: a record is a JSON object, not {type(record).__name__}")
+        raise RecordError(
+            f"{where}: a record is a JSON object, not {type(record).__name__}"
+        )
     version = record.get("schema")
     if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise RecordError(f"{where}: schema version {plain(repr(version), 40)}, "
-                          f"but this program reads version {SCHEMA_VERSION}")
+        raise RecordError(
+            f"{where}: schema version {plain(repr(version), 40)}, "
+            f"but this program reads version {SCHEMA_VERSION}"
+        )
     if not _validators:
         _validators.update(_load_validators())
     kind = record.get("kind")
@@ -229,7 +244,7 @@ def _validate(record: Any, where: str) -> None:
     error = next(_validators[kind].iter_errors(slim), None)
     if error is not None:
         at = "/".join(str(step) for step in error.absolute_path) or kind
-        message = error.message if error.validator != "false" else "not allowed here"
+        message = "not allowed here" if error.schema is False else error.message
         raise RecordError(f"{where}: {plain(at, 120)}: {plain(message, 240)}")
 
 
@@ -237,14 +252,24 @@ def _epochs_are_plain(epochs: Any) -> bool:
     """Whether the epochs surely satisfy the schema; when not, the validator says why."""
     if not isinstance(epochs, list) or len(epochs) > 100000:
         return False
-    return all(isinstance(epoch, list) and len(epoch) == 4
-               and type(epoch[0]) is int and 0 <= epoch[0] <= LARGEST_COUNT
-               and type(epoch[1]) in (int, float) and abs(epoch[1]) <= LARGEST
-               and (epoch[2] is None
-                    or type(epoch[2]) in (int, float) and 0 <= epoch[2] <= LARGEST)
-               and type(epoch[3]) is int and epoch[3] in (0, 1)
-               and type(epoch[3]) is int and 0 <= epoch[3] <= 1
-               for epoch in epochs)
+    return all(
+        isinstance(epoch, list)
+        and len(epoch) == 4
+        and type(epoch[0]) is int
+        and 0 <= epoch[0] <= LARGEST_COUNT
+        and type(epoch[1]) in (int, float)
+        and abs(epoch[1]) <= LARGEST
+        and (
+            epoch[2] is None
+            or type(epoch[2]) in (int, float)
+            and 0 <= epoch[2] <= LARGEST
+        )
+        and type(epoch[3]) is int
+        and epoch[3] in (0, 1)
+        and type(epoch[3]) is int
+        and 0 <= epoch[3] <= 1
+        for epoch in epochs
+    )
 
 
 class _Ledger:
@@ -263,8 +288,9 @@ class _Ledger:
             raise RecordError(f"{where}: run {record['run']} in a file of run {self.run}")
         if record["kind"] == "environment":
             if self.machine not in (None, record["machine"]):
-                raise RecordError(f"{where}: machine {record['machine']} in a run of "
-                                  f"{self.machine}")
+                raise RecordError(
+                    f"{where}: machine {record['machine']} in a run of " f"{self.machine}"
+                )
             self.machine = record["machine"]
         if record["kind"] == "trial":
             self._admit_trial(record, where, number)
@@ -273,14 +299,19 @@ class _Ledger:
         key = (record["round"], record["arm"], record["case"])
         before = self.trials.setdefault(key, number)
         if before != number:
-            raise RecordError(f"{where}: {plain(record['case'], 120)}: round "
-                              f"{record['round']} is in line {before} already")
+            raise RecordError(
+                f"{where}: {plain(record['case'], 120)}: round "
+                f"{record['round']} is in line {before} already"
+            )
         for name, metric in record["metrics"].items():
-            unit, first = self.units.setdefault((record["case"], name),
-                                                (metric["unit"], number))
+            unit, first = self.units.setdefault(
+                (record["case"], name), (metric["unit"], number)
+            )
             if unit != metric["unit"]:
-                raise RecordError(f"{where}: metrics/{name}/unit: {plain(metric['unit'])}, "
-                                  f"but {plain(unit)} in line {first}")
+                raise RecordError(
+                    f"{where}: metrics/{name}/unit: {plain(metric['unit'])}, "
+                    f"but {plain(unit)} in line {first}"
+                )
 
 
 def _append(run: Run, record: dict[str, Any]) -> None:
@@ -297,10 +328,17 @@ def _append(run: Run, record: dict[str, Any]) -> None:
 
 def _environment(record: dict[str, Any]) -> Environment:
     return Environment(
-        run=record["run"], time_utc=record["time_utc"], seed=record["seed"],
-        profile=record["profile"], machine=record["machine"], program=record["program"],
-        options=record["options"], facts=tuple(Fact(**fact) for fact in record["facts"]),
-        cases=tuple(record["cases"]), peers=tuple(Peer(**peer) for peer in record["peers"]))
+        run=record["run"],
+        time_utc=record["time_utc"],
+        seed=record["seed"],
+        profile=record["profile"],
+        machine=record["machine"],
+        program=record["program"],
+        options=record["options"],
+        facts=tuple(Fact(**fact) for fact in record["facts"]),
+        cases=tuple(record["cases"]),
+        peers=tuple(Peer(**peer) for peer in record["peers"]),
+    )
 
 
 def _contract(fields: dict[str, Any]) -> Contract:
@@ -311,10 +349,21 @@ def _contract(fields: dict[str, Any]) -> Contract:
 def _trial(record: dict[str, Any]) -> Trial:
     contract = record["contract"]
     return Trial(
-        run=record["run"], round=int(record["round"]), arm=record["arm"],
-        attempt=int(record["attempt"]), case=record["case"], experiment=record["experiment"],
-        subject=record["subject"], params=record["params"], placement=record["placement"],
-        contract=None if contract is None else _contract(contract), op=record["op"],
+        run=record["run"],
+        round=int(record["round"]),
+        arm=record["arm"],
+        attempt=int(record["attempt"]),
+        case=record["case"],
+        experiment=record["experiment"],
+        subject=record["subject"],
+        params=record["params"],
+        placement=record["placement"],
+        contract=None if contract is None else _contract(contract),
+        op=record["op"],
         metrics={name: Metric(**metric) for name, metric in record["metrics"].items()},
-        flags=tuple(record["flags"]), notes=record["notes"], skipped=record["skipped"],
-        error=record["error"], reasons=tuple(record.get("reasons", ())))
+        flags=tuple(record["flags"]),
+        notes=record["notes"],
+        skipped=record["skipped"],
+        error=record["error"],
+        reasons=tuple(record.get("reasons", ())),
+    )

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Blocks to Markdown and to one HTML page.
 
-Escaping is by the template environment, not by each template: a value that a template prints
-is escaped because it is printed. Safe marks the few strings that are markup already.
+Escaping is by the template environment, not by each template: a value that a template
+prints is escaped because it is printed. Safe marks the few strings that are markup
+already.
 """
 from __future__ import annotations
 
@@ -35,9 +36,14 @@ def files(report: Report) -> dict[str, bytes]:
 
 
 def _environment(**options: Any) -> jinja2.Environment:
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True,
-                              lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-                              keep_trailing_newline=True, **options)
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        **options,
+    )
 
 
 def _markdown(report: Report) -> str:
@@ -46,6 +52,7 @@ def _markdown(report: Report) -> str:
 
     def attribute(value: str) -> Safe:
         return Safe(escape(plain(value)))
+
     template = _environment(finalize=finalize).get_template("report.md.j2")
     return template.render(report=report, attribute=attribute)
 
@@ -58,6 +65,11 @@ def _html(report: Report) -> str:
         return Markup(f"<code>{words}</code>") if isinstance(value, Code) else words
 
     def inline(svg: bytes) -> Markup:
-        return Markup("data:image/svg+xml;base64,") + base64.b64encode(svg).decode("ascii")
-    template = _environment(finalize=finalize, autoescape=True).get_template("report.html.j2")
+        return Markup("data:image/svg+xml;base64,") + base64.b64encode(svg).decode(
+            "ascii"
+        )
+
+    template = _environment(finalize=finalize, autoescape=True).get_template(
+        "report.html.j2"
+    )
     return template.render(report=report, inline=inline)

@@ -1,24 +1,41 @@
 # SPDX-License-Identifier: MIT
-"""The report's first section: sentences computed from the records, or that say what is missing.
+"""The report's first section: sentences computed from the records.
 
-Each function answers one question and returns its sentence. None has a figure of its own.
+Each function answers one question and returns its sentence, which says so where the
+records lack the answer. None has a figure of its own.
 """
 from __future__ import annotations
 
-from corobench.charts import (ablation_parent, ablation_steps, contract_word, depth_lines,
-                              footprint_cases, needed_words, weight)
 from corobench.dataset import COST, STEADY, Case, Dataset
 from corobench.estimates import Estimate
+from corobench.selection import (
+    CONTRACTS,
+    ablation_parent,
+    ablation_steps,
+    contract_word,
+    depth_lines,
+    footprint_cases,
+    needed_words,
+    weight,
+)
 from corobench.wording import listing, number, percent, size
 
 MISSING_WORDS = "not in these records"
 
 
 def sentences(data: Dataset) -> list[str]:
-    return [switch_cost(data), compared(data, "ucontext", "swapcontext"),
-            compared(data, "pthread-futex", "handoff between two pthreads by futex on one CPU"),
-            why_cheap(data), registers_share(data), deep_stacks(data), spawning(data),
-            weighing(data)]
+    return [
+        switch_cost(data),
+        compared(data, "ucontext", "swapcontext"),
+        compared(
+            data, "pthread-futex", "handoff between two pthreads by futex on one CPU"
+        ),
+        why_cheap(data),
+        registers_share(data),
+        deep_stacks(data),
+        spawning(data),
+        weighing(data),
+    ]
 
 
 def _switch(data: Dataset, subject: str) -> Case | None:
@@ -30,8 +47,10 @@ def _switch(data: Dataset, subject: str) -> Case | None:
 def _ns(found: Estimate) -> str:
     if found.low is None or found.high is None:
         return f"{number(found.median)} ns (n = {found.n}, too few for an interval)"
-    return f"{number(found.median)} ns (95 % interval {number(found.low)} to " \
-           f"{number(found.high)})"
+    return (
+        f"{number(found.median)} ns (95 % interval {number(found.low)} to "
+        f"{number(found.high)})"
+    )
 
 
 def _cost(case: Case) -> str:
@@ -42,7 +61,7 @@ def _cost(case: Case) -> str:
 def _factor(found: Estimate | None) -> str:
     if found is None:
         return "a ratio that can't be formed"
-    words = f"{number(found.median)} times that"
+    words = f"{number(found.median)} times a coroutine switch"
     if found.low is None or found.high is None:
         return words
     return f"{words} ({number(found.low)} to {number(found.high)})"
@@ -58,11 +77,11 @@ def switch_cost(data: Dataset) -> str:
     words += f" (three registers, inline, {case.variant or 'no parameters'}"
     words += ", one CPU)."
     same = data.find("switch", "coro-inline", site="same")
-    if same is not None and same is not case and same.values(COST):
-        words += f" Between flows that resume at one and the same site it costs {_cost(same)}."
+    words += " Between flows that resume at one and the same site it costs "
+    words += f"{_cost(same)}." if same is not None else f"a time that is {MISSING_WORDS}."
     abi = _switch(data, "coro-abi")
-    if abi is not None:
-        words += f" The function that keeps the ABI's registers costs {_cost(abi)}."
+    words += " The function that keeps the ABI's registers costs "
+    words += f"{_cost(abi)}." if abi is not None else f"a time that is {MISSING_WORDS}."
     return words
 
 
@@ -71,26 +90,42 @@ def compared(data: Dataset, subject: str, words: str) -> str:
     if case is None:
         return f"What a {words} costs is {MISSING_WORDS}."
     if base is None:
-        return f"A {words} costs {_cost(case)}; there is no coroutine switch to compare it with."
+        return f"A {words} costs {_cost(case)}; no coroutine switch is there to compare."
     return f"A {words} costs {_cost(case)}: {_factor(data.ratio(case, base))}."
 
 
 def why_cheap(data: Dataset) -> str:
     steps = ablation_steps(data)
     if len(steps) < 2:
-        return f"What each part of a switch's contract costs (ablation) is {MISSING_WORDS}."
+        return (
+            f"What each part of a switch's contract costs (ablation) is {MISSING_WORDS}."
+        )
     first, dearest = steps[0], max(steps, key=_median)
-    words = (f"From the smallest contract ({contract_word(first)}, {_bytes(first)} saved, "
-             f"{number(_median(first))} ns) to the dearest ({contract_word(dearest)}, "
-             f"{_bytes(dearest)}) one and the same switch grows to {number(_median(dearest))} ns")
-    gains = [(_median(step) - _median(parent), step, parent) for step in steps
-             if (parent := ablation_parent(step, steps)) is not None]
+    words = (
+        f"From the smallest contract ({contract_word(first)}, {_bytes(first)} saved, "
+        f"{number(_median(first))} ns) to the dearest ({contract_word(dearest)}, "
+        f"{_bytes(dearest)}) one and the same switch grows to "
+        f"{number(_median(dearest))} ns"
+    )
+    gains = [
+        (_median(step) - _median(parent), step, parent)
+        for step in steps
+        if (parent := ablation_parent(step, steps)) is not None
+        and contract_word(parent) == CONTRACTS[contract_word(step)]
+    ]
+    among = (
+        ""
+        if len(gains) == len(steps) - 1
+        else ", of those whose step before is in these records,"
+    )
     gain, added, base = max(gains, key=lambda one: one[0], default=(0.0, first, first))
     if gain <= 0:
         return words + "."
-    return (f"{words}; the largest single addition is {contract_word(added)}, {number(gain)} ns "
-            f"over {contract_word(base)}"
-            f"{' (it enters the kernel)' if _kernel(added) else ''}.")
+    return (
+        f"{words}; the largest single addition{among} is {contract_word(added)}, "
+        f"{number(gain)} ns over {contract_word(base)}"
+        f"{' (it enters the kernel)' if _kernel(added) else ''}."
+    )
 
 
 def _median(case: Case) -> float:
@@ -115,14 +150,21 @@ def registers_share(data: Dataset) -> str:
     added = (widest.median(COST) or 0) - (user[0].median(COST) or 0)
     gap = (thread.median(COST) or 0) - (base.median(COST) or 0)
     if gap <= 0:
-        return "The futex handoff is no dearer than the coroutine switch in these records."
-    return (f"Saving registers explains at most {percent(added / gap)} of the gap between that "
-            f"handoff and a coroutine switch: the dearest contract that stays in user space "
-            f"({contract_word(widest)}, {_bytes(widest)}) adds {number(added)} ns, and the gap is {number(gap)} ns.")
+        return (
+            "The futex handoff is no dearer than the coroutine switch in these records."
+        )
+    return (
+        f"Saving registers explains at most {percent(added / gap)} of the gap between "
+        f"that handoff and a coroutine switch: the dearest contract that stays in user "
+        f"space ({contract_word(widest)}, {_bytes(widest)}) adds {number(added)} ns, and "
+        f"the gap is {number(gap)} ns."
+    )
 
 
 def deep_stacks(data: Dataset) -> str:
-    lines = {name: points for name, points in depth_lines(data).items() if len(points) > 1}
+    lines = {
+        name: points for name, points in depth_lines(data).items() if len(points) > 1
+    }
     if not lines:
         return f"Whether a deep stack makes a switch dearer is {MISSING_WORDS}."
     ranges = {(points[0][0], points[-1][0]) for points in lines.values()}
@@ -131,11 +173,15 @@ def deep_stacks(data: Dataset) -> str:
         (shallow, first), (deep, last) = points[0], points[-1]
         ratio = data.ratio(last, first)
         if ratio is not None:
-            span = f" ({size(deep)})" if len(ranges) > 1 else ""
+            span = f" ({size(shallow)} to {size(deep)})" if len(ranges) > 1 else ""
             parts.append(f"{name} {number(ratio.median)} times{span}")
-    shallow, deep = max(ranges, key=lambda pair: pair[1])
-    return (f"With {size(deep)} of live stack in place of {size(shallow)}, a switch costs: "
-            f"{listing(parts, 8)}.")
+    shallow, deep = next(iter(ranges))
+    instead = (
+        f"{size(deep)} of live stack in place of {size(shallow)}"
+        if len(ranges) == 1
+        else "a deep live stack in place of a shallow one"
+    )
+    return f"With {instead}, a switch costs: {listing(parts, 8)}."
 
 
 def spawning(data: Dataset) -> str:
@@ -145,18 +191,28 @@ def spawning(data: Dataset) -> str:
         cheapest.setdefault(case.subject, case)
     if not cheapest:
         return f"What creating a flow costs is {MISSING_WORDS}."
-    parts = [f"{case.subject} {number(case.median(COST))} ns"
-             f"{f' ({case.variant})' if case.variant else ''}" for case in cheapest.values()]
+    parts = [
+        f"{case.subject} {number(case.median(COST))} ns"
+        f"{f' ({case.variant})' if case.variant else ''}"
+        for case in cheapest.values()
+    ]
     return f"To create a flow, run it and join it costs, at best: {listing(parts, 8)}."
 
 
 def weighing(data: Dataset) -> str:
     lightest: dict[str, Case] = {}
-    for case in sorted(footprint_cases(data), key=lambda case: sum(weight(case).values())):
+    for case in sorted(
+        footprint_cases(data), key=lambda case: sum(weight(case).values())
+    ):
         lightest.setdefault(case.subject, case)
     if not lightest:
         return f"What a parked flow weighs is {MISSING_WORDS}."
-    parts = [f"{case.subject} {needed_words(case).replace('≥', 'at least')}"
-             f"{f' ({case.variant})' if case.variant else ''}" for case in lightest.values()]
-    return (f"A parked flow needs, at least, resident memory, page tables and kernel memory "
-            f"together: {listing(parts, 8)}.")
+    parts = [
+        f"{case.subject} {needed_words(case).replace('≥', 'at least')}"
+        f"{f' ({case.variant})' if case.variant else ''}"
+        for case in lightest.values()
+    ]
+    return (
+        f"A parked flow needs, at least, resident memory, page tables and kernel memory "
+        f"together: {listing(parts, 8)}."
+    )

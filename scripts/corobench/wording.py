@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Numbers for people, and foreign text made printable.
 
-Every name, reason and fact in a record was written by another program: none may change the
-structure of a page. plain() comes first, for all outputs: it makes controls, escapes, bidi
-marks and lone surrogates visible and cuts what is too long. markdown() then neutralises
-Markdown; HTML is left to jinja2's autoescape, and charts switch mathtext off.
+Every name, reason and fact in a record was written by another program: none may change
+the structure of a page. plain() comes first, for all outputs: it makes controls, escapes,
+bidi marks and lone surrogates visible and cuts what is too long. markdown() then
+neutralises Markdown; HTML is left to jinja2's autoescape, and charts switch mathtext off.
 """
 from __future__ import annotations
 
 import re
 import unicodedata
 
-LONGEST = 400
+LONGEST = 4096  # as long as a sentence of a record may be
 MISSING = "–"
 MINUS = "−"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -24,8 +24,8 @@ class Code(str):
 
 def plain(text: object, longest: int = LONGEST) -> str:
     """One line of visible characters, at most `longest` of them."""
-    words = "".join(_visible(char) for char in str(text)[:longest + 1])
-    return words if len(words) <= longest else words[:longest - 1] + "…"
+    words = "".join(_visible(char) for char in str(text)[: longest + 1])
+    return words if len(words) <= longest else words[: longest - 1] + "…"
 
 
 def _visible(char: str) -> str:
@@ -41,7 +41,7 @@ def _visible(char: str) -> str:
 
 def markdown(text: object) -> str:
     """Inline Markdown that shows exactly plain(text), inside a table's cell too."""
-    words = plain(text)
+    words = re.sub(" {2,}", " ", plain(text))
     if isinstance(text, Code) and _CODE_SAFE.fullmatch(words):
         return f"`{words}`"
     words = re.sub(r"([\\`*_\[\]|~$#!{}])", r"\\\1", words)
@@ -71,7 +71,11 @@ def number(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    return MISSING if value is None else number(float(round(value)) if value >= 10 else value)
+    return (
+        MISSING
+        if value is None
+        else number(float(round(value)) if value >= 10 else value)
+    )
 
 
 def size(value: float | None) -> str:
@@ -86,7 +90,9 @@ def size(value: float | None) -> str:
         amount /= 1024
         if amount < 999.5 or unit == "PiB":
             break
-    return f"{sign}{amount:.1f} {unit}" if amount < 99.95 else f"{sign}{amount:.0f} {unit}"
+    return (
+        f"{sign}{amount:.1f} {unit}" if amount < 99.95 else f"{sign}{amount:.0f} {unit}"
+    )
 
 
 def times(value: float) -> str:
@@ -99,11 +105,13 @@ def percent(share: float | None) -> str:
         return MISSING
     value = 100 * share
     text = f"{abs(value):.1f}" if abs(value) < 9.95 else f"{abs(value):,.0f}"
-    return (MINUS if value < 0 and float(text.replace(",", "")) != 0 else "") + text + " %"
+    return (
+        (MINUS if value < 0 and float(text.replace(",", "")) != 0 else "") + text + " %"
+    )
 
 
 def listing(names: list[str], most: int = 6) -> str:
-    """"a, b and c", or "a, b and 7 more"."""
+    """ "a, b and c", or "a, b and 7 more"."""
     if len(names) > most:
         return ", ".join(names[:most]) + f" and {len(names) - most} more"
     return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)

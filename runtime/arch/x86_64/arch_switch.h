@@ -3,32 +3,39 @@
  * arch_switch.h: the switches of x86-64 as C sees them; context.h includes it.
  *
  * How the inlined switch came to be as it is. Sites are: same (both flows resume at one
- * instruction), diff (at two), deep (from five nested calls, same chain or two). The figures
- * are the business of the `switch` experiment; here is which column won.
+ * instruction), diff (at two), deep same and deep diff (from five nested calls, of one
+ * chain or of two). The figures are the business of the `switch` experiment; here is
+ * which column won.
  *
- *  - `to` is read before `from` is written. The other way round costs about three times as
- *    much at one site and nothing elsewhere: the loads wait for the stores just before them.
- *  - Of the orders that read first, the one below is as fast as any in all four columns. SP
- *    is loaded last but one, and PC and FP are then in registers, so that CFI can tell the
- *    truth at every instruction.
- *  - Reading PC late, as the jump's own operand, is slower at one site and no faster elsewhere.
- *  - `call` and `ret` lose everywhere, most at different sites: each `ret` is mispredicted.
+ *  - `to` is read before `from` is written. The other way round costs about three times
+ *    as much at the same site, and the same elsewhere: the loads wait for the stores
+ *    just before them.
+ *  - Of the orders that read first, the one below is as fast as any in all columns.
+ *    PC and FP are in registers when SP changes, so CFI can be true at every instruction.
+ *  - The contexts are memory operands, whose addresses are taken inside. As register operands,
+ *    those that are constants were kept by the compiler in rbp, the one register that survives:
+ *    each store's address then waited for the load of rbp, at twice the cost with many sites.
+ *  - Reading PC late, as the jump's own operand, is a little slower at the same site and
+ *    no faster elsewhere; so is reading FP late.
+ *  - `call` and `ret` lose in all columns, most at different sites: each `ret` is
+ *    mispredicted.
  *
- * And the switch in switch.S, same four columns:
+ * And the switch in switch.S, in the same columns:
  *
- *  - called and left by `ret`: mispredicted whenever the flow that goes on was suspended at
- *    another site, and then again in each function that it returns from;
- *  - called and left by pop and jump: cures the first, but leaves the return-address stack one
- *    entry too deep at each switch, so that *all* outer returns are mispredicted, at the
- *    same sites too. Worst of all deep and same;
- *  - no call: the caller's PC goes in a register, the function is jumped to and leaves by a
- *    jump (coro_switch_jump()). Never loses a column to the other two that matters: within
- *    noise of `ret` deep and same, ahead in the other three.
+ *  - called, and left by `ret`: mispredicted whenever the flow that goes on was suspended
+ *    at another site, and then again in each function that it returns from;
+ *  - called, and left by pop and jump: cures the first, but leaves the return-address
+ *    stack one entry too deep each time, so that all outer returns are mispredicted, at
+ *    the same site too. By far the worst at deep same;
+ *  - no call: the caller's PC goes in a register, the function is jumped to and leaves by
+ *    a jump (coro_switch_jump()). Ahead of both in three columns, and level with `ret`
+ *    at deep same.
  */
 #ifndef CORO_ARCH_SWITCH_H
 #define CORO_ARCH_SWITCH_H
 
 #include "annotate.h"
+#include "cfi.h"
 #include "offsets.h"
 
 #if defined(__CET__) && (__CET__ & 1)
@@ -64,12 +71,14 @@
         "st(6)", "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",        \
         "memory", "cc" CORO_LOST_AVX512 CORO_LOST_APX
 
-/* The inlined switch makes the surrounding function's CFI true while SP is already the other
- * flow's: its caller is then that flow. Only where the compiler writes CFI the assembler's way. */
+/* The inlined switch makes the surrounding function's CFI true while SP is already the
+ * other flow's: its caller is then that flow. Only where the compiler writes CFI the
+ * assembler's way. The nop is never run: unwinders look up PC - 1, which must not be
+ * the jump. */
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
 #define CORO_CFI_RESUMING                                                                \
     ".cfi_remember_state\n\t"                                                            \
-    ".cfi_def_cfa rsp, 0\n\t"                                                            \
+    CORO_CFI_CFA_IS_SP "\n\t"                                                            \
     ".cfi_register rip, rdx\n\t"                                                         \
     ".cfi_register rbp, rbx\n\t"                                                         \
     ".cfi_same_value rbx\n\t"                                                            \
@@ -77,7 +86,7 @@
     ".cfi_same_value r13\n\t"                                                            \
     ".cfi_same_value r14\n\t"                                                            \
     ".cfi_same_value r15\n\t"
-#define CORO_CFI_RESUMED ".cfi_restore_state\n\t"
+#define CORO_CFI_RESUMED "\t.cfi_restore_state\n\tnop\n"
 #else
 #define CORO_CFI_RESUMING
 #define CORO_CFI_RESUMED
@@ -89,19 +98,22 @@ coro_switch_inline(struct coro_context *from, struct coro_context *to)
     struct coro_context *self = from; /* both registers are lost in the switch */
 
     coro_annotate_leave(from, to);
-    __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
-                     "movq %c[pc](%[to]), %%rdx\n\t"
-                     "movq %c[sp](%[to]), %%rcx\n\t"
-                     "movq %c[fp](%[to]), %%rbx\n\t"
-                     "movq %%rsp, %c[sp](%[from])\n\t"
-                     "movq %%rbp, %c[fp](%[from])\n\t"
-                     "movq %%rax, %c[pc](%[from])\n\t"
+    __asm__ volatile("leaq %[to_context], %%r8\n\t"
+                     "leaq %[from_context], %%r9\n\t"
+                     "leaq 1f(%%rip), %%rax\n\t"
+                     "movq %c[pc](%%r8), %%rdx\n\t"
+                     "movq %c[sp](%%r8), %%rcx\n\t"
+                     "movq %c[fp](%%r8), %%rbx\n\t"
+                     "movq %%rsp, %c[sp](%%r9)\n\t"
+                     "movq %%rbp, %c[fp](%%r9)\n\t"
+                     "movq %%rax, %c[pc](%%r9)\n\t"
                      "movq %%rcx, %%rsp\n\t" CORO_CFI_RESUMING
                      "movq %%rbx, %%rbp\n\t"
-                     "jmpq *%%rdx\n\t" CORO_CFI_RESUMED
+                     "jmpq *%%rdx\n" CORO_CFI_RESUMED
                      "1:\t" CORO_LANDING
-                     : [from] "+D"(from), [to] "+S"(to)
-                     : [sp] "i"(CORO_CONTEXT_SP), [pc] "i"(CORO_CONTEXT_PC),
+                     : "=D"(from), "=S"(to)
+                     : [from_context] "m"(*from), [to_context] "m"(*to),
+                       [sp] "i"(CORO_CONTEXT_SP), [pc] "i"(CORO_CONTEXT_PC),
                        [fp] "i"(CORO_CONTEXT_FP)
                      : "rbx", "r12", "r13", "r14", "r15", CORO_LOST_BY_CALL);
     coro_annotate_arrive(self);

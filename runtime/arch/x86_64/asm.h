@@ -2,14 +2,16 @@
  *
  * asm.h: what every assembly file of this CPU begins with.
  *
- * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI; LABEL is a second way
- * into a function. PUSH and POP move SP and say so. The property note
- * claims IBT (indirect jumps land on endbr64), and only when the build asks for it, so that
- * note and code agree. It never claims SHSTK: a switch that leaves by `jmp` does not keep a
- * shadow stack in step, and the linker turns SHSTK off for a program when one object lacks it.
+ * FUNC and ENDFUNC give a symbol its type, size, visibility and CFI; LABEL is a second
+ * way into a function. PUSH and POP move SP and say so. The property note claims IBT
+ * (indirect jumps land on endbr64), and only when the build asks for it, so that note and
+ * code agree. It never claims SHSTK: a switch that leaves by `jmp` does not keep a shadow
+ * stack in step, and the linker turns SHSTK off for a program when one object lacks it.
  */
 #ifndef CORO_ASM_H
 #define CORO_ASM_H
+
+#include "cfi.h"
 
 .macro FUNC name
     .text
@@ -47,7 +49,7 @@
 /* Goes on with the flow whose SP, PC and FP are in rcx, rdx and r8. */
 .macro RESUME
     movq %rcx, %rsp
-    .cfi_def_cfa rsp, 0
+    CORO_CFI_CFA_IS_SP
     .cfi_register rip, rdx
     .cfi_register rbp, r8
     .cfi_same_value rbx

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: MIT
+import re
+import unittest
+from functools import lru_cache
+from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from corobench import pages, render
+from corobench.dataset import Dataset
+from corobench.records import read_run
+from corobench.wording import plain
+from tests.helpers import HOSTILE, ScratchTest, environment, one_trial
+from tests.synthetic import Generator, contract, metric, write
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+@lru_cache
+def full_report(rounds: int) -> dict[str, bytes]:
+    """All files of a synthetic run's report; drawing takes seconds: it is done once."""
+    with TemporaryDirectory() as scratch:
+        run = read_run(
+            write(Path(scratch) / "run.jsonl", Generator(rounds=rounds).records())
+        )
+    return render.files(pages.build(Dataset([run])))
+
+
+def markdown(data: Dataset) -> str:
+    return render.files(pages.build(data))["REPORT.md"].decode()
+
+
+def shape(page: str) -> tuple[list[str], list[int]]:
+    """A page's structure: its headings, and how many unescaped bars each line has."""
+    lines = page.split("\n")
+    return (
+        [line for line in lines if line.startswith("#")],
+        [len(re.findall(r"(?<!\\)\|", line)) for line in lines],
+    )
+
+
+class WholeReport(ScratchTest):
+    def test_sentences_and_sections(self) -> None:
+        page = full_report(12)["REPORT.md"].decode()
+        for words in (
+            "A coroutine switch costs 0.67 ns",
+            "A swapcontext costs 17",
+            "A handoff between two pthreads by futex on one CPU costs 1,8",
+            "the largest single addition is sigmask",
+            "no two hardware threads of one core are allowed",
+            "no PMU: perf\\_event\\_open says ENOENT",
+            "- go: go not installed",
+            "A/A floor: 1.",
+            "Smallest effect",
+            "The contracts are unequal",
+            "## How to read this",
+            "| limit: pid\\_max |",
+        ):
+            self.assertIn(words, page)
+        self.assertNotIn("not in these records", page)
+
+    def test_tables_are_rectangular(self) -> None:
+        page = full_report(12)["REPORT.md"].decode()
+        for table in re.findall(r"(?:^\|.*\n)+", page, re.M):
+            bars = {
+                len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().split("\n")
+            }
+            self.assertEqual(len(bars), 1, table)
+
+    def test_same_records_same_bytes(self) -> None:
+        again = self.dataset(Generator(rounds=12).records())
+        self.assertEqual(full_report(12), render.files(pages.build(again)))
+
+    def test_charts_that_are_named_are_written(self) -> None:
+        found = full_report(12)
+        page = found["REPORT.md"].decode()
+        named = set(re.findall(r"results/charts/[a-z-]+\.svg", page))
+        self.assertEqual(named, {name for name in found if name.endswith(".svg")})
+        self.assertGreaterEqual(len(named), 14)
+
+    def test_html_needs_no_other_file(self) -> None:
+        found = full_report(12)
+        page = found["results/report.html"].decode()
+        self.assertNotRegex(page, r'(src|href|srcset)="(?!data:)')
+        self.assertIn("prefers-color-scheme: dark", page)
+
+
+class PoorRuns(ScratchTest):
+    def test_no_records_at_all(self) -> None:
+        data = self.dataset([])
+        page = markdown(data)
+        self.assertIn("nothing to report", page)
+        self.assertIn("There is no environment record", page)
+        self.assertIn("Rejected: no trial ran", page)
+
+    def test_environment_alone(self) -> None:
+        page = markdown(self.dataset([environment()]))
+        self.assertIn("nothing to report", page)
+        self.assertIn(
+            "no trial was run: `switch/coro-inline/site=diff/place=same-cpu`", page
+        )
+        self.assertIn("it was killed, or it goes on still", page)
+
+    def test_one_round(self) -> None:
+        page = markdown(self.dataset(Generator(rounds=1).records()))
+        self.assertIn("one round only", page)
+        self.assertIn("none: n = 1", page)
+        self.assertIn("A/A floor: not known", page)
+        self.assertIn("too few for an interval", page)
+
+    def test_missing_experiments_are_said_to_be_missing(self) -> None:
+        records = [
+            one
+            for one in Generator(rounds=2).records()
+            if one.get("experiment") in (None, "counter")
+        ]
+        page = markdown(self.dataset(records))
+        self.assertEqual(page.count("not in these records"), 8)
+        self.assertIn("Charts that these records can't fill", page)
+
+    def test_only_skips_failures_and_rejections(self) -> None:
+        page = markdown(
+            self.dataset(
+                [
+                    environment(),
+                    one_trial(metrics={}, skipped="no such CPU"),
+                    one_trial(case="switch/b", error="it broke", metrics={}),
+                    one_trial(
+                        kind="rejection",
+                        case="switch/c",
+                        reasons=["9 involuntary switches"],
+                    ),
+                ]
+            )
+        )
+        for words in (
+            "no such CPU: ",
+            "it broke",
+            "N involuntary switches (1×)",
+            "This run is contaminated",
+            "nothing to report",
+        ):
+            self.assertIn(words, page)
+
+    def test_every_trial_rejected_is_not_never_run(self) -> None:
+        page = markdown(
+            self.dataset([environment(), one_trial(kind="rejection", reasons=["noise"])])
+        )
+        self.assertIn("every trial was rejected: `switch/coro-inline", page)
+
+    def test_resumed_and_torn(self) -> None:
+        changed = environment()
+        changed["facts"] = [{**changed["facts"][0], "value": "other"}]
+        records = [environment(), one_trial(), changed]
+        data = self.dataset(records)
+        data.runs[0].torn = True
+        page = markdown(data)
+        self.assertIn("was resumed 1 times; facts that changed meanwhile", page)
+        self.assertIn("torn line", page)
+
+    def test_unknown_experiment_and_metrics_get_a_table(self) -> None:
+        page = markdown(
+            self.dataset(
+                [
+                    one_trial(
+                        case="novel/x/place=same-cpu",
+                        experiment="novel",
+                        subject="x",
+                        metrics={"furlongs": metric(3.0, "furlong", "tape")},
+                    )
+                ]
+            )
+        )
+        self.assertIn("## novel", page)
+        self.assertIn("| furlongs, furlong |", page)
+
+    def test_no_contract_means_no_contract_columns(self) -> None:
+        page = markdown(self.dataset([one_trial()]))
+        self.assertNotIn("contract: saves", page)
+        page = markdown(self.dataset([one_trial(contract=contract("rsp", 8))]))
+        self.assertIn("contract: saves", page)
+
+
+def poisoned(text: str) -> list[Any]:
+    """A small run in which every free string is `text`."""
+    first = environment(
+        cases=[text[:300], "never-run" + text[:200]],
+        program={"version": text, "compiler": text, "options": text},
+        facts=[{"name": text[:400], "value": text, "status": "warning", "advice": text}],
+        peers=[{"name": text[:400], "status": "absent", "reason": text}],
+    )
+    first["options"]["filter"] = [["glob", text]]
+    words: dict[str, Any] = {
+        "case": text[:300],
+        "subject": text,
+        "params": {text: text},
+        "placement": text,
+        "op": text,
+        "contract": contract(text, 3),
+        "notes": {text: text},
+        "flags": [text],
+    }
+    metrics = {
+        "ns": metric(2.0, text[:64], text[:64]),
+        "cycles": metric(None, text[:64], text[:64], text),
+    }
+    own = {
+        "resident_bytes": metric(64.0, text[:64], text[:64]),
+        "kernel_bytes": metric(None, text[:64], text[:64], text),
+    }
+    return [
+        first,
+        one_trial(**{**words, "experiment": text}, metrics=metrics),
+        one_trial(**{**words, "case": "s"}, metrics=metrics),
+        one_trial(**{**words, "case": "c"}, experiment="counter", metrics=metrics),
+        one_trial(**{**words, "case": "f"}, experiment="footprint", metrics=own),
+        one_trial(**{**words, "case": "k" + text[:200]}, metrics={}, round=2)
+        | {"skipped": text},
+        one_trial(**{**words, "case": "e" + text[:200]}, metrics={}, round=2)
+        | {"error": text},
+        one_trial(**words, kind="rejection", round=2, reasons=[text]),
+    ]
+
+
+class HostileRecords(ScratchTest):
+    def test_structure_of_markdown_is_that_of_harmless_words(self) -> None:
+        harmless = shape(markdown(self.dataset(poisoned("word " * 50))))
+        hostile = shape(markdown(self.dataset(poisoned(HOSTILE))))
+        self.assertEqual(harmless[1], hostile[1])
+        self.assertEqual(len(harmless[0]), len(hostile[0]))
+
+    def test_markdown_has_no_foreign_markup(self) -> None:
+        page = markdown(self.dataset(poisoned(HOSTILE)))
+        self.assertEqual(
+            set(re.findall(r"<(/?[a-z!]+)", page)),
+            {"picture", "/picture", "source", "img", "!"},
+        )
+        self.assertNotIn("://", page)
+        self.assertNotIn("-->", page.split("\n", 1)[1])
+        self.assertNotIn(
+            "49", re.sub(r"7\\\*7", "", page).split("How to read")[0].replace("0.49", "")
+        )
+        self.assertTrue(all(char.isprintable() or char == "\n" for char in page))
+
+    def test_html_has_the_tags_of_harmless_words(self) -> None:
+        found = []
+        for text in ("word " * 50, HOSTILE):
+            page = render.files(pages.build(self.dataset(poisoned(text))))[
+                "results/report.html"
+            ]
+            parser = Tags()
+            parser.feed(page.decode())
+            found.append((parser.tags, parser.attributes))
+        self.assertEqual(found[0], found[1])
+        self.assertNotIn("onerror", found[1][1])
+        self.assertNotIn("script", found[1][0])
+
+    def test_text_is_shown_and_not_dropped(self) -> None:
+        page = render.files(pages.build(self.dataset(poisoned(HOSTILE))))[
+            "results/report.html"
+        ]
+        self.assertIn("&lt;script&gt;alert(1)&lt;/script&gt;", page.decode())
+        self.assertIn("{{ 7*7 }}", plain(HOSTILE))
+
+
+if __name__ == "__main__":
+    unittest.main()
