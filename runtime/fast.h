@@ -187,7 +187,7 @@ CORO_INLINE int coro_join(struct coro_handle handle, void **result)
     if (!next)
         return error;
     coro_switch_flow(coro_worker_self(), next);
-    return wait.result ? wait.result : coro_join_slow(handle, result, &wait, &next);
+    return wait.result;
 }
 
 #endif

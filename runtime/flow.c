@@ -171,7 +171,17 @@ void coro_flow_free_all(struct coro_sched *sched)
 
 /* ---- ending ------------------------------------------------------------------------ */
 
-/* In the domain, on the flow's own stack. What to switch to. */
+/* Out of use while its last steps are still being run. */
+static void retire(struct coro_worker *worker, struct coro_flow *flow)
+{
+    uint64_t generation = atomic_load_explicit(&flow->generation, memory_order_relaxed);
+
+    atomic_store_explicit(&flow->generation, generation + 1, memory_order_relaxed);
+    recycle(worker, flow);
+}
+
+/* In the domain, on the flow's own stack. What to switch to. Who waits to join is given the
+ * result at once, so that it has nothing left to do. */
 static struct coro_context *finish(struct coro_flow *flow, void *result)
 {
     struct coro_worker *worker = coro_enter();
@@ -180,18 +190,18 @@ static struct coro_context *finish(struct coro_flow *flow, void *result)
     struct coro_flow *next;
 
     worker->finished++;
-    if (flags & CORO_FLOW_DETACHED) {
-        atomic_fetch_add_explicit(&flow->generation, 1, memory_order_relaxed);
-        recycle(worker, flow);
+    if (flow->joiners.next != &flow->joiners) {
+        struct coro_wait *joiner = (struct coro_wait *)flow->joiners.next;
+
+        if (joiner->value)
+            *(void **)joiner->value = result;
+        retire(worker, flow);
+        coro_wake(worker, joiner->flow);
+    } else if (flags & CORO_FLOW_DETACHED) {
+        retire(worker, flow);
     } else {
         flow->result = result;
         atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
-        if (flow->joiners.next != &flow->joiners) {
-            struct coro_wait *joiner = (struct coro_wait *)flow->joiners.next;
-
-            coro_link_remove(&joiner->link);
-            coro_wake(worker, joiner->flow);
-        }
     }
     next = coro_park(worker, &flow->object, locked);
     worker->current = next;
@@ -389,7 +399,7 @@ int coro_join_slow(struct coro_handle handle, void **result, struct coro_wait *w
     locked = coro_acquire(worker, &flow->object);
     state = join_state(worker, handle);
     if (state == -EAGAIN) {
-        coro_wait_begin(worker, wait, &flow->object, &flow->joiners, NULL,
+        coro_wait_begin(worker, wait, &flow->object, &flow->joiners, result,
                         "joining a flow");
         *next = coro_park(worker, &flow->object, locked);
         return 0;
