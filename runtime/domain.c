@@ -77,15 +77,6 @@ void coro_enter_slow(struct coro_worker *worker)
     }
 }
 
-struct coro_worker *coro_enter_sure(void)
-{
-    struct coro_worker *worker = coro_enter();
-
-    if (coro_unlikely(coro_key(worker) != (uintptr_t)worker))
-        coro_enter_slow(worker);
-    return worker;
-}
-
 static void stop_locked(struct coro_worker *worker)
 {
     unsigned spins = 0;
@@ -201,34 +192,14 @@ void coro_object_unlock(struct coro_object *object)
     coro_spin_unlock(&object->lock);
 }
 
-bool coro_acquire(struct coro_worker *worker, struct coro_object *object)
+void coro_acquire_slow(struct coro_worker *worker, struct coro_object *object)
 {
-    if (coro_is_biased(object, coro_key(worker)))
-        return false;
     coro_leave_worker(worker);
     coro_object_lock(object);
     coro_enter_slow(worker);
-    return true;
 }
 
-void coro_release(struct coro_worker *worker, struct coro_object *object, bool locked)
-{
-    coro_leave_worker(worker);
-    if (locked)
-        coro_object_unlock(object);
-}
-
-static void unlock_after(void *object)
+void coro_unlock_after(void *object)
 {
     coro_object_unlock(object);
-}
-
-struct coro_flow *coro_park(struct coro_worker *worker, struct coro_object *object,
-                            bool locked)
-{
-    if (!locked)
-        return coro_next(worker);
-    worker->after = unlock_after;
-    worker->after_arg = object;
-    return &worker->idle;
 }

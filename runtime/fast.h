@@ -25,7 +25,9 @@ CORO_INLINE void coro_yield(void)
         /* One out before one in: there is room even when the ring is full. */
         next = worker->ring[head & worker->ring_mask];
         worker->ring[tail & worker->ring_mask] = worker->current;
-        coro_prefetch_flow(worker->ring[(head + CORO_PREFETCH_AHEAD) & worker->ring_mask]);
+        if (tail - head > 4 * CORO_PREFETCH_AHEAD)
+            coro_prefetch_flow(
+                worker->ring[(head + CORO_PREFETCH_AHEAD) & worker->ring_mask]);
         atomic_store_explicit(&worker->head, head + 1, memory_order_relaxed);
         atomic_store_explicit(&worker->tail, tail + 1, memory_order_relaxed);
     } else {

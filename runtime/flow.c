@@ -200,7 +200,7 @@ static struct coro_context *finish(struct coro_flow *flow, void *result)
     } else if (flags & CORO_FLOW_DETACHED) {
         retire(worker, flow);
     } else {
-        flow->result = result;
+        flow->value = result;
         atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
     }
     next = coro_park(worker, &flow->object, locked);
@@ -213,7 +213,7 @@ static struct coro_context *flow_main(void *arg)
     struct coro_flow *flow = arg;
 
     coro_leave();
-    return finish(flow, flow->body(flow->arg));
+    return finish(flow, flow->body(flow->value));
 }
 
 _Noreturn void coro_exit(void *result)
@@ -236,10 +236,15 @@ static inline void flow_prepare(struct coro_flow *flow, coro_body *body, void *a
     ASAN_UNPOISON_MEMORY_REGION(flow->stack.low,
                                 (size_t)(flow->stack.top - flow->stack.low));
     flow->body = body;
-    flow->arg = arg;
+    flow->value = arg;
     atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
     flow->joiners.next = flow->joiners.prev = &flow->joiners;
+#if CORO_ANNOTATED
     coro_context_make(&flow->context, &flow->stack, flow_main, flow);
+#else /* from its top alone, which needs no look at a third line of the flow */
+    coro_context_make(&flow->context, &(struct coro_stack){.top = (char *)flow}, flow_main,
+                      flow);
+#endif
 }
 
 /* In the domain. From here on old handles are told apart. */
@@ -406,8 +411,9 @@ int coro_join_slow(struct coro_handle handle, void **result, struct coro_wait *w
     }
     if (state == 0) {
         if (result)
-            *result = flow->result;
-        atomic_fetch_add_explicit(&flow->generation, 1, memory_order_relaxed);
+            *result = flow->value;
+        atomic_store_explicit(&flow->generation, handle.generation + 1,
+                              memory_order_relaxed);
     }
     coro_release(worker, &flow->object, locked);
     if (state == 0)
@@ -432,7 +438,8 @@ int coro_detach(struct coro_handle handle)
             : (flags & CORO_FLOW_DETACHED) || flow->joiners.next != &flow->joiners ? -EINVAL
                                                                                    : 0;
     if (state == 0 && (flags & CORO_FLOW_DONE))
-        atomic_fetch_add_explicit(&flow->generation, 1, memory_order_relaxed);
+        atomic_store_explicit(&flow->generation, handle.generation + 1,
+                              memory_order_relaxed);
     else if (state == 0)
         atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DETACHED, memory_order_relaxed);
     coro_release(worker, &flow->object, locked);

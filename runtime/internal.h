@@ -79,7 +79,14 @@ void coro_spin_lock(_Atomic(uint32_t) *lock);
 bool coro_spin_try(_Atomic(uint32_t) *lock);
 void coro_spin_unlock(_Atomic(uint32_t) *lock);
 void coro_enter_slow(struct coro_worker *worker); /* waits until the domain is ours */
-struct coro_worker *coro_enter_sure(void);
+CORO_INLINE struct coro_worker *coro_enter_sure(void)
+{
+    struct coro_worker *worker = coro_enter();
+
+    if (coro_unlikely(coro_key(worker) != (uintptr_t)worker))
+        coro_enter_slow(worker);
+    return worker;
+}
 bool coro_domain_try_stop(struct coro_worker *worker); /* false: someone else has */
 void coro_domain_stop(struct coro_worker *worker);
 void coro_domain_resume(struct coro_worker *worker);
@@ -89,12 +96,37 @@ void coro_world_resume(struct coro_sched *sched);
 void coro_object_init(struct coro_object *object, unsigned patience);
 void coro_object_lock(struct coro_object *object); /* outside of the domain */
 void coro_object_unlock(struct coro_object *object);
-/* Called when entered, with the key unasked: returns with the object ours, and whether it
+void coro_acquire_slow(struct coro_worker *worker, struct coro_object *object);
+void coro_unlock_after(void *object);
+
+/* Entered, with the key unasked: returns with the object ours, and whether it
  * had to be locked, which the next two want to know. */
-bool coro_acquire(struct coro_worker *worker, struct coro_object *object);
-void coro_release(struct coro_worker *worker, struct coro_object *object, bool locked);
-struct coro_flow *coro_park(struct coro_worker *worker, struct coro_object *object,
-                            bool locked);
+CORO_INLINE bool coro_acquire(struct coro_worker *worker, struct coro_object *object)
+{
+    if (coro_likely(coro_is_biased(object, coro_key(worker))))
+        return false;
+    coro_acquire_slow(worker, object);
+    return true;
+}
+
+CORO_INLINE void coro_release(struct coro_worker *worker, struct coro_object *object,
+                              bool locked)
+{
+    coro_leave_worker(worker);
+    if (locked)
+        coro_object_unlock(object);
+}
+
+/* What to switch to, now that the current flow waits. */
+CORO_INLINE struct coro_flow *coro_park(struct coro_worker *worker,
+                                        struct coro_object *object, bool locked)
+{
+    if (!locked)
+        return coro_next(worker);
+    worker->after = coro_unlock_after;
+    worker->after_arg = object;
+    return &worker->idle;
+}
 
 /* sched.c. In the domain: */
 void coro_wake_back(struct coro_worker *worker, struct coro_flow *flow); /* last in line */

@@ -114,28 +114,27 @@ enum coro_flow_flags {
 /* At the top of its own stack: the words that a switch loads share lines and a page with
  * the flow's hottest frames. The memory stays a flow for as long as coro_run() runs. */
 struct coro_flow {
+    /* First line: switching, and the life of a short flow. */
     struct coro_context context;
     _Atomic(struct coro_wait *) waiting; /* NULL: running or runnable, or not in use */
     _Atomic(uint32_t) flags;             /* written in the domain it runs in */
     uint32_t home;                       /* the worker it is pinned to */
     void *(*body)(void *arg);
-    void *arg;
-    void *result;
+    void *value; /* at first what body gets, at last what it returned */
+    struct coro_flow *pool_next; /* in a pool, or in an inbox */
 
-    struct coro_object object; /* guards DONE, DETACHED, joiners, result */
+    /* Second: spawn and join. */
+    struct coro_object object; /* guards DONE, DETACHED, joiners, value at last */
     struct coro_link joiners;  /* one at most */
     _Atomic(uint64_t) generation; /* odd: in use */
-    _Atomic(uint64_t) claim;      /* see coro_wait.claim; grows */
-    struct coro_wait *won;        /* the wait of a select that was claimed; NULL: none */
-    int wake_result;              /* then: -ETIMEDOUT, -ECANCELED */
-
-    uint32_t timer_index; /* in the heap, from 1; 0: none. Under the timers' lock */
-    uint64_t timer_claim;
-    struct coro_flow *pool_next;
-    struct coro_flow *all_next; /* constant */
     const char *name;
-    struct coro_stack stack; /* constant; `top` is this flow */
-    struct coro_stack_arena *arena;
+    _Atomic(uint64_t) claim; /* see coro_wait.claim; grows */
+
+    struct coro_wait *won; /* the wait of a select that was claimed; NULL: none */
+    int wake_result;       /* then: -ETIMEDOUT, -ECANCELED */
+    uint32_t timer_index;  /* in the heap, from 1; 0: none. Under the timers' lock */
+    struct coro_flow *all_next; /* constant, as the next two */
+    struct coro_stack stack;    /* `top` is this flow */
     uint8_t stack_class;
 };
 
