@@ -187,6 +187,59 @@ CORO_INLINE int coro_select(struct coro_case *cases, size_t count);
 CORO_INLINE int coro_select_try(struct coro_case *cases, size_t count);
 CORO_INLINE int coro_select_until(struct coro_case *cases, size_t count, uint64_t deadline_ns);
 
+/* ---- sync --------------------------------------------------------------------------- */
+
+/* For flows, not threads; in memory of the caller's, initialised by any flow, and destroyed by
+ * being forgotten once nobody waits. Uncontended and used by one worker they cost plain
+ * stores. A holder may block, and go on on another worker. */
+struct coro_mutex {
+    struct coro_object object;
+    bool locked;
+    struct coro_link waiters;
+};
+
+void coro_mutex_init(struct coro_mutex *mutex);
+/* Blocks. 0, -ECANCELED. Who runs may overtake who waits, but each waiter once only: after
+ * that the mutex is handed to it. Not recursive: locking twice deadlocks, and is reported. */
+CORO_INLINE int coro_mutex_lock(struct coro_mutex *mutex);
+int coro_mutex_try_lock(struct coro_mutex *mutex); /* 0, -EAGAIN */
+/* 0, or -EPERM when it is not locked. Any flow may unlock. */
+CORO_INLINE int coro_mutex_unlock(struct coro_mutex *mutex);
+
+struct coro_semaphore {
+    struct coro_object object;
+    uint64_t count;
+    struct coro_link waiters;
+};
+
+void coro_semaphore_init(struct coro_semaphore *semaphore, uint64_t count);
+int coro_semaphore_acquire(struct coro_semaphore *semaphore); /* blocks; in order of arrival */
+int coro_semaphore_try_acquire(struct coro_semaphore *semaphore); /* 0, -EAGAIN */
+int coro_semaphore_release(struct coro_semaphore *semaphore); /* 0, -EOVERFLOW */
+
+struct coro_wait_group {
+    struct coro_object object;
+    int64_t count;
+    struct coro_link waiters;
+};
+
+void coro_wait_group_init(struct coro_wait_group *group);
+/* 0, or -EINVAL, and nothing done, if the count would become negative or overflow. Everyone
+ * waiting wakes when it becomes 0. */
+int coro_wait_group_add(struct coro_wait_group *group, int64_t count);
+int coro_wait_group_done(struct coro_wait_group *group); /* add(-1) */
+int coro_wait_group_wait(struct coro_wait_group *group); /* blocks. 0, -ECANCELED */
+
+/* Zero-initialised; init needed as for the others. The first caller runs body(arg); all
+ * others wait until it is done. 0; -ECANCELED for who waited. */
+struct coro_once {
+    struct coro_mutex mutex;
+    bool done;
+};
+
+void coro_once_init(struct coro_once *once);
+int coro_once(struct coro_once *once, void (*body)(void *arg), void *arg);
+
 /* ---- time -------------------------------------------------------------------------- */
 
 uint64_t coro_now_ns(void);                     /* CLOCK_MONOTONIC. Any thread */

@@ -192,4 +192,43 @@ CORO_INLINE int coro_join(struct coro_handle handle, void **result)
     return wait.result;
 }
 
+/* `overtaken`: the flow waited before, and someone else was quicker. NULL: wait->result. */
+struct coro_flow *coro_mutex_lock_slow(struct coro_mutex *mutex, struct coro_wait *wait,
+                                       bool overtaken);
+int coro_mutex_unlock_slow(struct coro_mutex *mutex);
+
+CORO_INLINE int coro_mutex_lock(struct coro_mutex *mutex)
+{
+    struct coro_worker *worker = coro_enter();
+    struct coro_wait wait;
+    struct coro_flow *next;
+    bool overtaken = false;
+
+    if (coro_likely(coro_is_biased(&mutex->object, coro_key(worker)) && !mutex->locked)) {
+        mutex->locked = true;
+        coro_leave_worker(worker);
+        return 0;
+    }
+    do {
+        next = coro_mutex_lock_slow(mutex, &wait, overtaken);
+        if (next)
+            coro_switch_flow(coro_worker_self(), next);
+        overtaken = true;
+    } while (wait.result == -EAGAIN);
+    return wait.result;
+}
+
+CORO_INLINE int coro_mutex_unlock(struct coro_mutex *mutex)
+{
+    struct coro_worker *worker = coro_enter();
+
+    if (coro_likely(coro_is_biased(&mutex->object, coro_key(worker)) && mutex->locked &&
+                    mutex->waiters.next == &mutex->waiters)) {
+        mutex->locked = false;
+        coro_leave_worker(worker);
+        return 0;
+    }
+    return coro_mutex_unlock_slow(mutex);
+}
+
 #endif

@@ -15,7 +15,7 @@ static void *identity(void *arg)
 static void *exits_deep(void *arg)
 {
     if (arg)
-        return exits_deep((char *)arg - 1);
+        return exits_deep((void *)((uintptr_t)arg - 1));
     coro_exit((void *)42);
 }
 
