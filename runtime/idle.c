@@ -34,8 +34,9 @@ enum {
     LOOK_NS = 1000, /* between looks at other workers' lines */
     WATCH_FIRST_NS = 50 * 1000,
     WATCH_MAX_NS = 4 * 1000 * 1000,
-    STUCK_NS = 10 * 1000, /* no switch for so long: its front may be stolen */
-    PROFIT_NS = 30 * 1000, /* loot that lasts for less was not worth it */
+    STUCK_NS = 50 * 1000, /* no switch for so long: its front may be stolen */
+    PROFIT_NS = 30 * 1000, /* loot that lasts for less was not worth it, */
+    PROFIT_PER_FLOW_NS = 500, /* nor many flows that end at once: moving one costs as much */
     BACKOFF_MAX_NS = 4 * 1000 * 1000,
     STEAL_MAX = 512,
 };
@@ -142,7 +143,7 @@ static bool is_stuck(struct coro_worker *self, struct coro_worker *victim, uint6
         *seen = (struct coro_progress){.tick = now, .since_ns = now_ns};
         return false;
     }
-    return now_ns - seen->since_ns >= STUCK_NS;
+    return now_ns - seen->since_ns >= STUCK_NS + self->backoff_ns;
 }
 
 /* A flow that leaves the victim will end elsewhere: its end need not be revoked then. */
@@ -232,6 +233,7 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
     coro_leave_worker(self);
     self->steals++;
     self->stolen += taken;
+    self->loot = taken;
     return true;
 }
 
@@ -264,7 +266,7 @@ static void judge_last_raid(struct coro_worker *self, uint64_t now_ns)
 {
     if (!self->stole_at_ns)
         return;
-    if (now_ns - self->stole_at_ns >= PROFIT_NS) {
+    if (now_ns - self->stole_at_ns >= PROFIT_NS + self->loot * PROFIT_PER_FLOW_NS) {
         self->backoff_ns = 0;
     } else {
         self->backoff_ns = self->backoff_ns ? self->backoff_ns * 2 : SPIN_NS;

@@ -164,7 +164,8 @@ struct coro_worker {
     uint32_t index;
     uint64_t hungry_at_ns; /* not worth waking to steal before this time */
     uint64_t backoff_ns;
-    uint64_t stole_at_ns;
+    uint64_t stole_at_ns; /* the last raid, */
+    uint64_t loot;        /* and how many flows it brought */
     struct coro_progress *seen; /* of each worker, when last looked at */
     struct coro_worker *retired_next;
     uint64_t refills; /* of front_budget */
