@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * arch_worker.h: which worker this thread is, on x86-64; for worker.h.
+ *
+ * A volatile assembly load: a flow may be suspended on one thread and go on on another, and
+ * compilers keep the addresses of thread-locals in registers across what looks to them like
+ * straight code (llvm#47179). The linker turns the GOT load into an immediate in programs.
+ */
+#ifndef CORO_ARCH_WORKER_H
+#define CORO_ARCH_WORKER_H
+
+extern __thread struct coro_worker *coro_worker_tls
+    __attribute__((tls_model("initial-exec")));
+
+static inline __attribute__((always_inline)) struct coro_worker *coro_worker_self(void)
+{
+    struct coro_worker *self;
+
+    __asm__ volatile("movq coro_worker_tls@gottpoff(%%rip), %0\n\t"
+                     "movq %%fs:(%0), %0"
+                     : "=r"(self));
+    return self;
+}
+
+#endif

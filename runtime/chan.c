@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * chan.c: channels, whatever the inlined paths of fast.h leave. Rules: coro.h.
+ *
+ * Invariants, with the channel ours:
+ *  - a waiting receiver means an empty buffer and no waiting plain sender;
+ *  - a waiting sender means a full buffer; none waits on a closed channel;
+ *  - `word_open` says that elements have 8 bytes and the channel is not closed.
+ *
+ * Up to three players meet: who calls, who waits on the other side, and the buffer. A value
+ * goes straight to or from the waiter's own variable; through the buffer only if there is no
+ * waiter, or, to keep the order, when a receiver makes room for a waiting sender.
+ *
+ * A waiter in a list may be a select that another channel has already won, and that has
+ * not yet come to withdraw it; the claim tells (flow.c), and it is dropped in passing. Its memory is
+ * there: it withdraws with the channel locked.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fatal.h"
+
+static void copy(const struct coro_chan *chan, void *to, const void *from)
+{
+    if (coro_likely(chan->element_bytes == 8))
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, chan->element_bytes);
+}
+
+static struct coro_wait *take_waiter(struct coro_link *list)
+{
+    while (list->next != list) {
+        struct coro_wait *wait = (struct coro_wait *)list->next;
+
+        coro_link_remove(&wait->link);
+        if (!wait->claim || coro_claim(wait->flow, wait->claim, wait, 0))
+            return wait;
+    }
+    return NULL;
+}
+
+static bool has_waiter(struct coro_link *list)
+{
+    while (list->next != list) {
+        struct coro_wait *wait = (struct coro_wait *)list->next;
+
+        if (!wait->claim ||
+            atomic_load_explicit(&wait->flow->claim, memory_order_relaxed) == wait->claim)
+            return true;
+        coro_link_remove(&wait->link);
+    }
+    return false;
+}
+
+static void buffer_put(struct coro_chan *chan, const void *element)
+{
+    copy(chan, chan->buffer + chan->write_at * chan->element_bytes, element);
+    chan->write_at = chan->write_at + 1 == chan->capacity ? 0 : chan->write_at + 1;
+    chan->count++;
+}
+
+static void buffer_get(struct coro_chan *chan, void *element)
+{
+    copy(chan, element, chan->buffer + chan->read_at * chan->element_bytes);
+    chan->read_at = chan->read_at + 1 == chan->capacity ? 0 : chan->read_at + 1;
+    chan->count--;
+}
+
+int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const void *element)
+{
+    struct coro_wait *receiver;
+
+    if (chan->closed)
+        return -EPIPE;
+    receiver = take_waiter(&chan->receivers);
+    if (receiver) {
+        copy(chan, receiver->value, element);
+        coro_wake(worker, receiver->flow);
+        return 0;
+    }
+    if (chan->count == chan->capacity)
+        return -EAGAIN;
+    buffer_put(chan, element);
+    return 0;
+}
+
+int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void *element)
+{
+    struct coro_wait *sender;
+
+    if (chan->count) {
+        buffer_get(chan, element);
+        sender = take_waiter(&chan->senders);
+        if (sender) {
+            buffer_put(chan, sender->value);
+            coro_wake(worker, sender->flow);
+        }
+        return 0;
+    }
+    sender = take_waiter(&chan->senders);
+    if (sender) {
+        copy(chan, element, sender->value);
+        coro_wake(worker, sender->flow);
+        return 0;
+    }
+    if (!chan->closed)
+        return -EAGAIN;
+    memset(element, 0, chan->element_bytes);
+    return -EPIPE;
+}
+
+bool coro_chan_send_ready(struct coro_chan *chan)
+{
+    return chan->closed || chan->count < chan->capacity || has_waiter(&chan->receivers);
+}
+
+bool coro_chan_recv_ready(struct coro_chan *chan)
+{
+    return chan->closed || chan->count || has_waiter(&chan->senders);
+}
+
+/* The common end of the slow halves: done with `result`, or wait if that is -EAGAIN. */
+static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_chan *chan,
+                                      bool locked, int result, struct coro_link *list,
+                                      void *element, const char *why, struct coro_wait *wait)
+{
+    if (result == -EAGAIN && !coro_is_cancelled(worker)) {
+        coro_wait_begin(worker, wait, &chan->object, list, element, why);
+        return coro_park(worker, &chan->object, locked);
+    }
+    coro_release(worker, &chan->object, locked);
+    wait->result = result == -EAGAIN ? -ECANCELED : result;
+    return NULL;
+}
+
+static struct coro_flow *wait_for_nil(const char *why, struct coro_wait *wait)
+{
+    coro_leave();
+    wait->result = coro_block_for_ever(why);
+    return NULL;
+}
+
+struct coro_flow *coro_chan_send_slow(struct coro_chan *chan, const void *element,
+                                      struct coro_wait *wait)
+{
+    struct coro_worker *worker = coro_worker_self();
+    bool locked;
+
+    if (!chan)
+        return wait_for_nil("sending to a nil channel", wait);
+    locked = coro_acquire(worker, &chan->object);
+    return done_or_wait(worker, chan, locked, coro_chan_send_now(worker, chan, element),
+                        &chan->senders, (void *)element, "sending to a channel", wait);
+}
+
+struct coro_flow *coro_chan_recv_slow(struct coro_chan *chan, void *element,
+                                      struct coro_wait *wait)
+{
+    struct coro_worker *worker = coro_worker_self();
+    bool locked;
+
+    if (!chan)
+        return wait_for_nil("receiving from a nil channel", wait);
+    locked = coro_acquire(worker, &chan->object);
+    return done_or_wait(worker, chan, locked, coro_chan_recv_now(worker, chan, element),
+                        &chan->receivers, element, "receiving from a channel", wait);
+}
+
+int coro_chan_try_send(struct coro_chan *chan, const void *element)
+{
+    struct coro_worker *worker;
+    bool locked;
+    int result;
+
+    if (!chan)
+        return -EAGAIN;
+    worker = coro_enter();
+    locked = coro_acquire(worker, &chan->object);
+    result = coro_chan_send_now(worker, chan, element);
+    coro_release(worker, &chan->object, locked);
+    return result;
+}
+
+int coro_chan_try_recv(struct coro_chan *chan, void *element)
+{
+    struct coro_worker *worker;
+    bool locked;
+    int result;
+
+    if (!chan)
+        return -EAGAIN;
+    worker = coro_enter();
+    locked = coro_acquire(worker, &chan->object);
+    result = coro_chan_recv_now(worker, chan, element);
+    coro_release(worker, &chan->object, locked);
+    return result;
+}
+
+/* Everyone waiting goes on in the order they came, after who runs already. */
+static void close_waiters(struct coro_worker *worker, struct coro_chan *chan,
+                          struct coro_link *list, bool clear)
+{
+    struct coro_wait *wait;
+
+    while ((wait = take_waiter(list))) {
+        if (clear)
+            memset(wait->value, 0, chan->element_bytes);
+        wait->result = -EPIPE;
+        coro_wake_back(worker, wait->flow);
+    }
+}
+
+int coro_chan_close(struct coro_chan *chan)
+{
+    struct coro_worker *worker;
+    bool locked;
+    int result;
+
+    if (!chan)
+        return -EINVAL;
+    worker = coro_enter();
+    locked = coro_acquire(worker, &chan->object);
+    result = chan->closed ? -EPIPE : 0;
+    chan->closed = true;
+    chan->word_open = 0;
+    close_waiters(worker, chan, &chan->receivers, true);
+    close_waiters(worker, chan, &chan->senders, false);
+    coro_release(worker, &chan->object, locked);
+    return result;
+}
+
+size_t coro_chan_count(struct coro_chan *chan)
+{
+    struct coro_worker *worker;
+    bool locked;
+    size_t count;
+
+    if (!chan)
+        return 0;
+    worker = coro_enter();
+    locked = coro_acquire(worker, &chan->object);
+    count = chan->count;
+    coro_release(worker, &chan->object, locked);
+    return count;
+}
+
+struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity)
+{
+    size_t head = (sizeof(struct coro_chan) + 15) / 16 * 16;
+    size_t bytes;
+    struct coro_chan *chan;
+
+    if (capacity > UINT32_MAX || __builtin_mul_overflow(element_bytes, capacity, &bytes) ||
+        __builtin_add_overflow(bytes, head, &bytes) || bytes > PTRDIFF_MAX)
+        return NULL;
+    chan = malloc(bytes);
+    if (!chan)
+        return NULL;
+    *chan = (struct coro_chan){
+        .word_open = element_bytes == 8,
+        .capacity = (uint32_t)capacity,
+        .receivers = {&chan->receivers, &chan->receivers},
+        .senders = {&chan->senders, &chan->senders},
+        .element_bytes = element_bytes,
+        .buffer = (char *)chan + head,
+    };
+    coro_object_init(&chan->object, CORO_PATIENCE_FIRST);
+    return chan;
+}
+
+void coro_chan_free(struct coro_chan *chan)
+{
+    if (!chan)
+        return;
+    if (has_waiter(&chan->receivers) || has_waiter(&chan->senders))
+        coro_fatal("chan: freed while a flow waits for it");
+    free(chan);
+}

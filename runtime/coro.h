@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * coro.h: flows on workers, and channels between them.
+ *
+ * A *flow* is a stackful coroutine. A *worker* is a thread that runs flows; coro_run() starts
+ * some and returns when the last flow has finished. A flow runs until it blocks, yields or
+ * ends; it is never interrupted. It may go on on another worker each time that it blocks.
+ *
+ * ## What is promised
+ *  - A flow that yields lets every flow that was runnable on its worker run before it runs
+ *    again. A flow just woken or spawned may overtake those, but only a bounded number of times
+ *    in a row. A flow that never yields holds up its own worker only: what else is runnable
+ *    there is stolen by an idle one.
+ *  - Functions return 0 (or what they say) or -errno. Every function that may block says so
+ *    and returns -ECANCELED, without having done anything, once its flow was cancelled.
+ *  - Unless stated otherwise, functions are called by flows only, never by foreign threads
+ *    and never from signal handlers.
+ *
+ * ## errno and thread-locals
+ * A flow's thread may change wherever it blocks. errno belongs to the thread, so its *value*
+ * does not survive a blocking call (nothing here reports by errno). Its *address* may be kept
+ * by compilers across what looks like straight code, because the C library
+ * declares it constant: then a flow would write into another thread's errno. So this header
+ * defines errno anew, through a function that no compiler sees through. For one's own
+ * thread-locals, CORO_THREAD_LOCAL(variable) is an lvalue with an address taken afresh; in code
+ * that never blocks between two uses plain access is right too.
+ *
+ * ## Channels
+ * Go's semantics. The rules, and the tests of each in tests/chan.c and tests/select.c:
+ *  - Values arrive in the order sent; waiting senders, and waiting receivers, are served in the
+ *    order they came.
+ *  - Capacity 0: a send ends when a receiver has the value. Capacity n: when it is in the buffer.
+ *  - A closed channel's buffered values are received first; then receive returns -EPIPE and
+ *    fills the element with zero bytes. Waiting receivers wake with -EPIPE.
+ *  - Sending on a closed channel, or being closed while waiting to send, is -EPIPE, and the
+ *    value is not sent (Go panics). Closing twice, or nil, is -EPIPE and -EINVAL (Go panics).
+ *  - NULL is the nil channel: send and receive block for ever (and are reported when all is
+ *    asleep); try_ forms return -EAGAIN; a select never chooses it.
+ *  - select looks at one instant. If cases are ready, one is chosen uniformly at random; else
+ *    the default if there is one, else it waits until one is. Exactly one case happens. A closed
+ *    channel's cases are ready (send: with -EPIPE). A channel may be in several cases, sending
+ *    and receiving: a select never meets itself. A losing case is withdrawn in O(1).
+ *  - Differences from Go: no panics, so errors; a deadline or a cancellation ends any wait;
+ *    coro_chan_free() is by hand, and only when nobody uses the channel.
+ */
+#ifndef CORO_H
+#define CORO_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "worker.h"
+
+/* ---- errno, thread-locals ---------------------------------------------------------- */
+
+int *coro_errno_location(void);
+#undef errno
+#define errno (*coro_errno_location())
+
+/* An address that the compiler must not relate to one taken before. */
+CORO_INLINE void *coro_fresh(void *address)
+{
+    __asm__ volatile("" : "+r"(address)::"memory");
+    return address;
+}
+
+/* ---- running ----------------------------------------------------------------------- */
+
+struct coro_options {
+    unsigned workers;        /* 0: as many as CPUs are allowed */
+    bool pin;                /* worker i stays on the i-th allowed CPU */
+    size_t stack_bytes;      /* of a flow; 0: 64 KB of addresses, used as touched */
+    bool no_membarrier;      /* as on a kernel without: fences in place of it */
+    bool quiet;              /* a deadlock is returned but not reported on stderr */
+    enum coro_guard guard;   /* CORO_GUARD_NONE is the zero; see guard_set */
+    bool guard_set;          /* false: the best the kernel has */
+};
+
+typedef void *coro_body(void *arg);
+
+/* Runs body(arg) as the first flow, and whatever it spawns, on the calling thread and on
+ * workers - 1 new ones (fewer if the system refuses threads). Returns when all flows have
+ * ended: 0; or when all are asleep with nothing left to wake one: -EDEADLK, after a
+ * report on stderr that lists them (their stacks are dropped, unfinished). -ENOMEM.
+ * options may be NULL. Called by any thread that is not a worker. */
+int coro_run(const struct coro_options *options, coro_body *body, void *arg);
+
+/* The workers of the run, and the one that the caller is on just now. */
+unsigned coro_workers(void);
+unsigned coro_worker_index(void);
+
+/* ---- flows ------------------------------------------------------------------------- */
+
+/* Names one flow, also after it has ended. flow is NULL when it could not be had. */
+struct coro_handle {
+    struct coro_flow *flow;
+    uint64_t generation;
+};
+
+struct coro_spawn_options {
+    size_t stack_bytes; /* 0: the run's */
+    const char *name;   /* kept by pointer; for reports */
+    bool detached;      /* nobody will join it */
+    bool pinned;        /* runs on `worker` and nowhere else */
+    unsigned worker;
+};
+
+/* Starts a flow, which runs when the caller blocks or yields, or on another worker. flow is NULL
+ * without memory. Each flow that is not detached must be joined or detached once. */
+struct coro_handle coro_spawn(coro_body *body, void *arg);
+/* The same; options NULL for none. -EINVAL as NULL too: errno is not used. */
+struct coro_handle coro_spawn_with(const struct coro_spawn_options *options,
+                                   coro_body *body, void *arg);
+
+/* From any thread, worker or foreign, into a run that is sure to last: as long as a flow lives
+ * in it or someone holds it. The flow is detached. 0, -ENOMEM. */
+struct coro_sched *coro_sched_self(void);
+int coro_spawn_into(struct coro_sched *sched, coro_body *body, void *arg);
+void coro_sched_hold(struct coro_sched *sched);    /* any thread, under the same condition */
+void coro_sched_release(struct coro_sched *sched); /* any thread */
+
+/* Waits for the flow to end, and lets go of it. *result (if not NULL) is what its body returned.
+ * 0; -ESRCH if it was joined before (or detached and has ended); -EINVAL if someone else waits
+ * for it, or it is detached; -EDEADLK for oneself; -ECANCELED. */
+int coro_join_slow(struct coro_handle handle, void **result, struct coro_wait *wait,
+                   struct coro_flow **next);
+CORO_INLINE int coro_join(struct coro_handle handle, void **result);
+int coro_detach(struct coro_handle handle); /* 0, -ESRCH, -EINVAL */
+
+struct coro_handle coro_self(void);
+_Noreturn void coro_exit(void *result); /* ends the calling flow, however deep */
+
+/* Asks a flow to end: the blocking call that it is in, and all later ones, return -ECANCELED.
+ * 0, or -ESRCH when it has ended. Stops the other workers for microseconds. */
+int coro_cancel(struct coro_handle handle);
+
+/* ---- channels ---------------------------------------------------------------------- */
+
+struct coro_chan {
+    struct coro_object object;
+    uint32_t word_open; /* 1: elements of 8 bytes, and not closed: what is inlined */
+    uint32_t count, capacity;
+    uint32_t read_at, write_at;
+    bool closed;
+    struct coro_link receivers, senders; /* rings of coro_wait */
+    size_t element_bytes;
+    char *buffer;
+};
+
+/* NULL on ENOMEM. element_bytes may be 0: only the meeting counts. Any thread. */
+struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity);
+void coro_chan_free(struct coro_chan *chan); /* NULL is fine. Aborts if a flow waits. */
+int coro_chan_close(struct coro_chan *chan); /* 0, -EPIPE, -EINVAL; never blocks */
+size_t coro_chan_count(struct coro_chan *chan); /* elements buffered, at some instant */
+
+/* Block. 0, -EPIPE when closed, -ECANCELED. */
+CORO_INLINE int coro_chan_send(struct coro_chan *chan, const void *element);
+CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element);
+/* Never block: -EAGAIN instead. */
+int coro_chan_try_send(struct coro_chan *chan, const void *element);
+int coro_chan_try_recv(struct coro_chan *chan, void *element);
+/* Block until coro_now_ns() reaches deadline_ns: -ETIMEDOUT. */
+CORO_INLINE int coro_chan_send_until(struct coro_chan *chan, const void *element,
+                                     uint64_t deadline_ns);
+CORO_INLINE int coro_chan_recv_until(struct coro_chan *chan, void *element,
+                                     uint64_t deadline_ns);
+
+enum coro_case_kind { CORO_RECV, CORO_SEND };
+
+struct coro_case {
+    struct coro_chan *chan;
+    enum coro_case_kind kind;
+    void *element; /* to receive into, or to send from */
+    int result;    /* of the chosen case: 0, -EPIPE */
+    /* private to select */
+    uint16_t order;
+    struct coro_wait wait;
+};
+
+enum { CORO_CASES_MAX = 65535 };
+
+/* Blocks. The index of the case that happened, or -ECANCELED, -EINVAL (too many cases).
+ * No cases, or only nil channels: blocks for ever. */
+CORO_INLINE int coro_select(struct coro_case *cases, size_t count);
+/* Has a default: -EAGAIN when no case is ready. */
+CORO_INLINE int coro_select_try(struct coro_case *cases, size_t count);
+CORO_INLINE int coro_select_until(struct coro_case *cases, size_t count, uint64_t deadline_ns);
+
+/* ---- sync --------------------------------------------------------------------------- */
+
+/* For flows, not threads; in memory of the caller's, initialised by any flow, and destroyed by
+ * being forgotten once nobody waits. Uncontended and used by one worker they cost plain
+ * stores. A holder may block, and go on on another worker. */
+struct coro_mutex {
+    struct coro_object object;
+    bool locked;
+    struct coro_link waiters;
+};
+
+void coro_mutex_init(struct coro_mutex *mutex);
+/* Blocks. 0, -ECANCELED. Who runs may overtake who waits, but each waiter once only: after
+ * that the mutex is handed to it. Not recursive: locking twice deadlocks, and is reported. */
+CORO_INLINE int coro_mutex_lock(struct coro_mutex *mutex);
+int coro_mutex_try_lock(struct coro_mutex *mutex); /* 0, -EAGAIN */
+/* 0, or -EPERM when it is not locked. Any flow may unlock. */
+CORO_INLINE int coro_mutex_unlock(struct coro_mutex *mutex);
+
+struct coro_semaphore {
+    struct coro_object object;
+    uint64_t count;
+    struct coro_link waiters;
+};
+
+void coro_semaphore_init(struct coro_semaphore *semaphore, uint64_t count);
+int coro_semaphore_acquire(struct coro_semaphore *semaphore); /* blocks; in order of arrival */
+int coro_semaphore_try_acquire(struct coro_semaphore *semaphore); /* 0, -EAGAIN */
+int coro_semaphore_release(struct coro_semaphore *semaphore); /* 0, -EOVERFLOW */
+
+struct coro_wait_group {
+    struct coro_object object;
+    int64_t count;
+    struct coro_link waiters;
+};
+
+void coro_wait_group_init(struct coro_wait_group *group);
+/* 0, or -EINVAL, and nothing done, if the count would become negative or overflow. Everyone
+ * waiting wakes when it becomes 0. */
+int coro_wait_group_add(struct coro_wait_group *group, int64_t count);
+int coro_wait_group_done(struct coro_wait_group *group); /* add(-1) */
+int coro_wait_group_wait(struct coro_wait_group *group); /* blocks. 0, -ECANCELED */
+
+/* Zero-initialised; init needed as for the others. The first caller runs body(arg); all
+ * others wait until it is done. 0; -ECANCELED for who waited. */
+struct coro_once {
+    struct coro_mutex mutex;
+    bool done;
+};
+
+void coro_once_init(struct coro_once *once);
+int coro_once(struct coro_once *once, void (*body)(void *arg), void *arg);
+
+/* ---- time -------------------------------------------------------------------------- */
+
+uint64_t coro_now_ns(void);                     /* CLOCK_MONOTONIC. Any thread */
+int coro_sleep_until(uint64_t deadline_ns);     /* blocks. 0, -ECANCELED */
+int coro_sleep_ns(uint64_t duration_ns);        /* the same, from now on */
+
+/* ---- diagnosis --------------------------------------------------------------------- */
+
+struct coro_counters {
+    uint64_t switches; /* flows dispatched */
+    uint64_t steals, stolen; /* raids, and flows brought home */
+    uint64_t parks;    /* nothing to run: into the idle loop */
+    uint64_t sleeps, wakes; /* of the thread, by futex */
+    uint64_t spawned, finished;
+};
+/* Of one worker, at some instant. 0 or -EINVAL. */
+int coro_counters(unsigned worker, struct coro_counters *counters);
+
+/* Lists every flow: state, where it waits, where it goes on. Stops the other workers. */
+void coro_dump(FILE *file);
+
+/* ---- the inlined halves ------------------------------------------------------------ */
+
+#include "fast.h"
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dump.c: what all flows are doing.
+ *
+ * Flows are found by the list of all ever made, so that one lost by a defect shows too. Others are
+ * stopped meanwhile; a flow that runs on one of them goes on until it wants something of
+ * the runtime. A parked flow's place is where it goes on; it is named by the dynamic symbol
+ * table if that knows it (link with -rdynamic), else given for addr2line.
+ */
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+
+static const struct coro_worker *runs_on(const struct coro_sched *sched,
+                                         const struct coro_flow *flow)
+{
+    for (unsigned i = 0; i < sched->workers_count; i++)
+        if (sched->workers[i]->current == flow)
+            return sched->workers[i];
+    return NULL;
+}
+
+static void print_place(FILE *file, void *pc)
+{
+    Dl_info info;
+
+    if (!dladdr(pc, &info)) {
+        fprintf(file, " at %p", pc);
+        return;
+    }
+    if (info.dli_sname)
+        fprintf(file, " at %s+%#tx", info.dli_sname, (char *)pc - (char *)info.dli_saddr);
+    fprintf(file, " (%s+%#tx)", info.dli_fname, (char *)pc - (char *)info.dli_fbase);
+}
+
+static void print_flow(FILE *file, const struct coro_sched *sched,
+                       const struct coro_flow *flow)
+{
+    const struct coro_wait *wait =
+        atomic_load_explicit(&flow->waiting, memory_order_relaxed);
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+    const struct coro_worker *worker = runs_on(sched, flow);
+
+    fprintf(file, "  flow %p %s, stack %u: ", (const void *)flow,
+            flow->name ? flow->name : "(no name)", flow->stack.index);
+    if (flags & CORO_FLOW_DONE) {
+        fprintf(file, "ended, not joined\n");
+        return;
+    }
+    if (worker) {
+        fprintf(file, "running on worker %u\n", worker->index);
+        return;
+    }
+    fprintf(file, "%s", wait ? wait->why : "runnable");
+    if (wait && wait->object)
+        fprintf(file, " %p", (const void *)wait->object);
+    print_place(file, flow->context.pc);
+    fprintf(file, "\n");
+}
+
+static uint64_t print_all(FILE *file, const struct coro_sched *sched)
+{
+    uint64_t count = 0;
+
+    for (const struct coro_flow *flow = sched->all; flow; flow = flow->all_next)
+        if (atomic_load_explicit(&flow->generation, memory_order_relaxed) % 2) {
+            print_flow(file, sched, flow);
+            count++;
+        }
+    return count;
+}
+
+void coro_dump(FILE *file)
+{
+    struct coro_sched *sched = coro_worker_self()->sched;
+    uint64_t count;
+
+    coro_world_stop(sched);
+    coro_spin_lock(&sched->pool_lock);
+    fprintf(file, "coro: all flows, on %u workers\n", sched->workers_count);
+    count = print_all(file, sched);
+    fprintf(file, "coro: %" PRIu64 " flows\n", count);
+    coro_spin_unlock(&sched->pool_lock);
+    coro_world_resume(sched);
+}
+
+void coro_report_deadlock(struct coro_sched *sched)
+{
+    fprintf(stderr, "coro: deadlock: all flows are asleep, and nothing will wake one\n");
+    print_all(stderr, sched);
+}
+
+/* No fast path counts: all that was queued, less what is there still or went elsewhere. */
+static uint64_t dispatched(const struct coro_worker *worker)
+{
+    uint64_t front = (worker->refills + 1) * CORO_FRONT_BUDGET -
+                     (uint64_t)atomic_load(&worker->front_budget);
+    uint64_t ring = atomic_load(&worker->tail) - 1; /* starts at 1 */
+
+    return front + ring - worker->lost - atomic_load(&worker->front_count) -
+           (atomic_load(&worker->tail) - atomic_load(&worker->head));
+}
+
+int coro_counters(unsigned worker, struct coro_counters *counters)
+{
+    struct coro_sched *sched = coro_worker_self()->sched;
+    const struct coro_worker *of;
+
+    if (worker >= sched->workers_count)
+        return -EINVAL;
+    coro_world_stop(sched);
+    of = sched->workers[worker];
+    *counters = (struct coro_counters){
+        .switches = dispatched(of),
+        .steals = of->steals,
+        .stolen = of->stolen,
+        .parks = of->parks_idle,
+        .sleeps = of->sleeps,
+        .wakes = of->wakes,
+        .spawned = of->spawned,
+        .finished = of->finished,
+    };
+    coro_world_resume(sched);
+    return 0;
+}

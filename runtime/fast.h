@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fast.h: the paths of coro.h that are worth inlining; included by it.
+ *
+ * Each tries its usual case with the object biased to this worker, and else calls its
+ * slow half. A slow half never switches: it returns the flow to switch to (with the domain
+ * entered), or NULL when all is done (and left). So there is one switch per call, inlined in the
+ * caller, and no return is mispredicted.
+ */
+#ifndef CORO_FAST_H
+#define CORO_FAST_H
+
+#define CORO_THREAD_LOCAL(variable) (*(__typeof__(&(variable)))coro_fresh(&(variable)))
+
+CORO_INLINE void coro_yield(void)
+{
+    struct coro_worker *worker = coro_enter();
+    uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&worker->tail, memory_order_relaxed);
+    struct coro_flow *next;
+
+    if (coro_likely(coro_key(worker) == (uintptr_t)worker && head != tail &&
+                    tail % CORO_RING_ROUND != 0 &&
+                    atomic_load_explicit(&worker->front_count, memory_order_relaxed) == 0)) {
+        /* One out before one in: there is room even when the ring is full. */
+        next = worker->ring[head & worker->ring_mask];
+        worker->ring[tail & worker->ring_mask] = worker->current;
+        if (tail - head > 4 * CORO_PREFETCH_AHEAD)
+            coro_prefetch_flow(
+                worker->ring[(head + CORO_PREFETCH_AHEAD) & worker->ring_mask]);
+        atomic_store_explicit(&worker->head, head + 1, memory_order_relaxed);
+        atomic_store_explicit(&worker->tail, tail + 1, memory_order_relaxed);
+    } else {
+        next = coro_yield_slow(worker);
+        if (!next)
+            return;
+    }
+    coro_switch_flow(worker, next);
+}
+
+struct coro_flow *coro_chan_send_slow(struct coro_chan *chan, const void *element,
+                                      struct coro_wait *wait);
+struct coro_flow *coro_chan_recv_slow(struct coro_chan *chan, void *element,
+                                      struct coro_wait *wait);
+
+CORO_INLINE int coro_chan_send(struct coro_chan *chan, const void *element)
+{
+    struct coro_worker *worker = coro_enter();
+    struct coro_flow *next = NULL;
+    struct coro_wait wait;
+
+    if (coro_likely(chan && coro_is_biased(&chan->object, coro_key(worker)) &&
+                    chan->word_open)) {
+        struct coro_link *first = chan->receivers.next;
+
+        if (first != &chan->receivers) {
+            struct coro_wait *receiver = (struct coro_wait *)first;
+
+            if (coro_likely(!receiver->claim)) {
+                __builtin_memcpy(receiver->value, element, 8);
+                coro_link_remove(first);
+                coro_wake(worker, receiver->flow);
+                coro_leave_worker(worker);
+                return 0;
+            }
+        } else if (chan->count < chan->capacity) {
+            uint32_t at = chan->write_at;
+
+            __builtin_memcpy(chan->buffer + (size_t)at * 8, element, 8);
+            chan->write_at = at + 1 == chan->capacity ? 0 : at + 1;
+            chan->count++;
+            coro_leave_worker(worker);
+            return 0;
+        } else if (!coro_is_cancelled(worker)) {
+            coro_wait_begin(worker, &wait, &chan->object, &chan->senders, (void *)element,
+                            "sending to a channel");
+            next = coro_next(worker);
+        }
+    }
+    if (!next)
+        next = coro_chan_send_slow(chan, element, &wait);
+    if (next)
+        coro_switch_flow(worker, next);
+    return wait.result;
+}
+
+CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element)
+{
+    struct coro_worker *worker = coro_enter();
+    struct coro_flow *next = NULL;
+    struct coro_wait wait;
+
+    if (coro_likely(chan && coro_is_biased(&chan->object, coro_key(worker)) &&
+                    chan->word_open && chan->senders.next == &chan->senders)) {
+        if (chan->count) {
+            uint32_t at = chan->read_at;
+
+            __builtin_memcpy(element, chan->buffer + (size_t)at * 8, 8);
+            chan->read_at = at + 1 == chan->capacity ? 0 : at + 1;
+            chan->count--;
+            coro_leave_worker(worker);
+            return 0;
+        }
+        if (!coro_is_cancelled(worker)) {
+            coro_wait_begin(worker, &wait, &chan->object, &chan->receivers, element,
+                            "receiving from a channel");
+            next = coro_next(worker);
+        }
+    }
+    if (!next)
+        next = coro_chan_recv_slow(chan, element, &wait);
+    if (next)
+        coro_switch_flow(worker, next);
+    return wait.result;
+}
+
+/* A select under way. */
+struct coro_select {
+    struct coro_case *cases;
+    size_t count;
+    uint64_t deadline_ns; /* CORO_SELECT_* or a time */
+    uint64_t claim;
+    struct coro_flow *self;
+    bool locked, sorted;
+    int index; /* what select returns */
+    struct coro_wait none; /* what it waits in when all channels are nil */
+};
+
+#define CORO_SELECT_TRY   UINT64_C(0)
+#define CORO_SELECT_BLOCK UINT64_MAX
+
+struct coro_flow *coro_select_begin(struct coro_select *select);
+int coro_select_end(struct coro_select *select);
+
+CORO_INLINE int coro_select_run(struct coro_case *cases, size_t count, uint64_t deadline_ns)
+{
+    struct coro_select select;
+    struct coro_flow *next;
+
+    select.cases = cases;
+    select.count = count;
+    select.deadline_ns = deadline_ns;
+    next = coro_select_begin(&select);
+    if (!next)
+        return select.index;
+    coro_switch_flow(coro_worker_self(), next);
+    return coro_select_end(&select);
+}
+
+CORO_INLINE int coro_select(struct coro_case *cases, size_t count)
+{
+    return coro_select_run(cases, count, CORO_SELECT_BLOCK);
+}
+
+CORO_INLINE int coro_select_try(struct coro_case *cases, size_t count)
+{
+    return coro_select_run(cases, count, CORO_SELECT_TRY);
+}
+
+CORO_INLINE int coro_select_until(struct coro_case *cases, size_t count, uint64_t deadline_ns)
+{
+    return coro_select_run(cases, count, deadline_ns ? deadline_ns : 1);
+}
+
+CORO_INLINE int coro_chan_send_until(struct coro_chan *chan, const void *element,
+                                     uint64_t deadline_ns)
+{
+    struct coro_case one = {.chan = chan, .kind = CORO_SEND, .element = (void *)element};
+    int index = coro_select_until(&one, 1, deadline_ns);
+
+    return index < 0 ? index : one.result;
+}
+
+CORO_INLINE int coro_chan_recv_until(struct coro_chan *chan, void *element,
+                                     uint64_t deadline_ns)
+{
+    struct coro_case one = {.chan = chan, .kind = CORO_RECV, .element = element};
+    int index = coro_select_until(&one, 1, deadline_ns);
+
+    return index < 0 ? index : one.result;
+}
+
+CORO_INLINE int coro_join(struct coro_handle handle, void **result)
+{
+    struct coro_wait wait;
+    struct coro_flow *next = NULL;
+    int error = coro_join_slow(handle, result, &wait, &next);
+
+    if (!next)
+        return error;
+    coro_switch_flow(coro_worker_self(), next);
+    return wait.result;
+}
+
+/* `overtaken`: the flow waited before, and someone else was quicker. NULL: wait->result. */
+struct coro_flow *coro_mutex_lock_slow(struct coro_mutex *mutex, struct coro_wait *wait,
+                                       bool overtaken);
+int coro_mutex_unlock_slow(struct coro_mutex *mutex);
+
+CORO_INLINE int coro_mutex_lock(struct coro_mutex *mutex)
+{
+    struct coro_worker *worker = coro_enter();
+    struct coro_wait wait;
+    struct coro_flow *next;
+    bool overtaken = false;
+
+    if (coro_likely(coro_is_biased(&mutex->object, coro_key(worker)) && !mutex->locked)) {
+        mutex->locked = true;
+        coro_leave_worker(worker);
+        return 0;
+    }
+    do {
+        next = coro_mutex_lock_slow(mutex, &wait, overtaken);
+        if (next)
+            coro_switch_flow(coro_worker_self(), next);
+        overtaken = true;
+    } while (wait.result == -EAGAIN);
+    return wait.result;
+}
+
+CORO_INLINE int coro_mutex_unlock(struct coro_mutex *mutex)
+{
+    struct coro_worker *worker = coro_enter();
+
+    if (coro_likely(coro_is_biased(&mutex->object, coro_key(worker)) && mutex->locked &&
+                    mutex->waiters.next == &mutex->waiters)) {
+        mutex->locked = false;
+        coro_leave_worker(worker);
+        return 0;
+    }
+    return coro_mutex_unlock_slow(mutex);
+}
+
+#endif

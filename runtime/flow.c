@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flow.c: flows from birth to reuse.
+ *
+ * A flow is made once with its stack, at whose top it lies, and then goes through its
+ * life any number of times: in a pool, spawned, ended, joined (or detached), in a pool. Its memory
+ * stays a flow until the run is over, so an old handle can always be checked: `generation` is odd
+ * while the flow is in use, and changes with each change of that.
+ *
+ * Who ends still runs on the stack that the next spawn may use. It stays in the domain until the
+ * next flow runs, so nobody can take it too early; on a shared end (`object`) the idle flow
+ * unlocks it, as for any park.
+ *
+ * A finished flow keeps its stack until it is joined. Stacks are not returned to the
+ * kernel before the run ends: memory follows the largest number of flows that were alive at once.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack_annotate.h"
+
+enum {
+    POOL_MAX = 512,   /* of a worker; above, half goes to the run's pool */
+    POOL_TAKE = 32,   /* and so many come from there, or from the arena, at once */
+    ARENA_STACKS_FIRST = 4096,
+    ARENA_STACKS_FACTOR = 8, /* from one arena of a class to the next, */
+    ARENA_STACKS_MAX = 16 * 1024 * 1024,
+    ARENA_STACKS_MIN = 64, /* or fewer, where address space is short */
+    FLOW_ALIGN = CORO_LINE_BYTES,
+};
+
+struct arena_link {
+    struct arena_link *next;
+    struct coro_stack_arena *arena;
+};
+
+_Noreturn void coro_arch_jump(struct coro_context *to) __attribute__((visibility("hidden")));
+
+/* ---- memory ------------------------------------------------------------------------ */
+
+/* Under pool_lock. The next, larger arena of a class. */
+static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
+{
+    struct arena_link *link = malloc(sizeof *link);
+    size_t stacks = class->arena_stacks ? class->arena_stacks * ARENA_STACKS_FACTOR
+                                        : ARENA_STACKS_FIRST;
+
+    if (!link)
+        return -ENOMEM;
+    if (stacks > ARENA_STACKS_MAX)
+        stacks = ARENA_STACKS_MAX;
+    do
+        link->arena = coro_stack_arena_create(class->stack_bytes, stacks, sched->guard);
+    while (!link->arena && (stacks /= 4) >= ARENA_STACKS_MIN);
+    if (!link->arena) {
+        free(link);
+        return -ENOMEM;
+    }
+    link->next = sched->arenas;
+    sched->arenas = link;
+    class->arena = link->arena;
+    class->arena_stacks = stacks;
+    return 0;
+}
+
+/* Under pool_lock. */
+static struct coro_flow *flow_make(struct coro_sched *sched, unsigned stack_class)
+{
+    struct coro_stack_class *class = &sched->classes[stack_class];
+    struct coro_stack stack;
+    struct coro_flow *flow;
+    size_t low;
+
+    if (!class->arena || coro_stack_alloc(class->arena, &stack))
+        if (arena_add(sched, class) || coro_stack_alloc(class->arena, &stack))
+            return NULL;
+    low = ((uintptr_t)stack.top - sizeof *flow) / FLOW_ALIGN * FLOW_ALIGN;
+    flow = (struct coro_flow *)low;
+    stack.top = (char *)flow;
+    *flow = (struct coro_flow){
+        .stack = stack, .stack_class = (uint8_t)stack_class, .all_next = sched->all};
+    coro_object_init(&flow->object, CORO_PATIENCE_NEVER);
+    sched->all = flow;
+    return flow;
+}
+
+struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class)
+{
+    struct coro_stack_class *class = &sched->classes[stack_class];
+    struct coro_flow *flow;
+
+    coro_spin_lock(&sched->pool_lock);
+    flow = class->pool;
+    if (flow)
+        class->pool = flow->pool_next;
+    else
+        flow = flow_make(sched, stack_class);
+    coro_spin_unlock(&sched->pool_lock);
+    return flow;
+}
+
+/* Fills the worker's pool. The first of it, or NULL. */
+static struct coro_flow *pool_fill(struct coro_worker *worker)
+{
+    struct coro_sched *sched = worker->sched;
+    struct coro_stack_class *class = &sched->classes[0];
+
+    coro_spin_lock(&sched->pool_lock);
+    for (unsigned i = 0; i < POOL_TAKE; i++) {
+        struct coro_flow *flow = class->pool;
+
+        if (flow)
+            class->pool = flow->pool_next;
+        else if (i > 0 || !(flow = flow_make(sched, 0)))
+            break;
+        flow->pool_next = worker->pool;
+        worker->pool = flow;
+        worker->pool_count++;
+    }
+    coro_spin_unlock(&sched->pool_lock);
+    return worker->pool;
+}
+
+static void pool_give_back(struct coro_worker *worker)
+{
+    struct coro_sched *sched = worker->sched;
+    struct coro_flow *first = worker->pool, *last = first;
+
+    for (unsigned i = 1; i < POOL_MAX / 2; i++)
+        last = last->pool_next;
+    worker->pool = last->pool_next;
+    worker->pool_count -= POOL_MAX / 2;
+    coro_spin_lock(&sched->pool_lock);
+    last->pool_next = sched->classes[0].pool;
+    sched->classes[0].pool = first;
+    coro_spin_unlock(&sched->pool_lock);
+}
+
+/* Out of use: its generation is even. The pool of a worker is touched by its thread only. */
+static void recycle(struct coro_worker *worker, struct coro_flow *flow)
+{
+    if (coro_unlikely(flow->stack_class != 0)) {
+        struct coro_sched *sched = worker->sched;
+
+        coro_spin_lock(&sched->pool_lock);
+        flow->pool_next = sched->classes[flow->stack_class].pool;
+        sched->classes[flow->stack_class].pool = flow;
+        coro_spin_unlock(&sched->pool_lock);
+        return;
+    }
+    flow->pool_next = worker->pool;
+    worker->pool = flow;
+    if (coro_unlikely(++worker->pool_count > POOL_MAX))
+        pool_give_back(worker);
+}
+
+void coro_flow_free_all(struct coro_sched *sched)
+{
+    struct arena_link *link = sched->arenas;
+
+    while (link) {
+        struct arena_link *next = link->next;
+
+        coro_stack_arena_destroy(link->arena);
+        free(link);
+        link = next;
+    }
+}
+
+/* ---- ending ------------------------------------------------------------------------ */
+
+/* Out of use while its last steps are still being run. */
+static void retire(struct coro_worker *worker, struct coro_flow *flow)
+{
+    uint64_t generation = atomic_load_explicit(&flow->generation, memory_order_relaxed);
+
+    atomic_store_explicit(&flow->generation, generation + 1, memory_order_relaxed);
+    recycle(worker, flow);
+}
+
+/* In the domain, on the flow's own stack. What to switch to. Who waits to join is given the
+ * result at once, so that it has nothing left to do. */
+static struct coro_context *finish(struct coro_flow *flow, void *result)
+{
+    struct coro_worker *worker = coro_enter();
+    bool locked = coro_acquire(worker, &flow->object);
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+    struct coro_flow *next;
+
+    worker->finished++;
+    if (flow->joiners.next != &flow->joiners) {
+        struct coro_wait *joiner = (struct coro_wait *)flow->joiners.next;
+
+        if (joiner->value)
+            *(void **)joiner->value = result;
+        retire(worker, flow);
+        coro_wake(worker, joiner->flow);
+    } else if (flags & CORO_FLOW_DETACHED) {
+        retire(worker, flow);
+    } else {
+        flow->value = result;
+        atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
+    }
+    next = coro_park(worker, &flow->object, locked);
+    worker->current = next;
+    return &next->context;
+}
+
+static struct coro_context *flow_main(void *arg)
+{
+    struct coro_flow *flow = arg;
+
+    coro_leave();
+    return finish(flow, flow->body(flow->value));
+}
+
+_Noreturn void coro_exit(void *result)
+{
+    struct coro_flow *self = coro_worker_self()->current;
+    struct coro_context *to = finish(self, result);
+
+#if CORO_ANNOTATED
+    coro_annotate_finish(&self->context, to);
+#endif
+    coro_arch_jump(to);
+}
+
+/* ---- spawning ---------------------------------------------------------------------- */
+
+static inline void flow_prepare(struct coro_flow *flow, coro_body *body, void *arg,
+                                uint32_t flags)
+{
+    /* Frames that coro_exit() left behind are still poisoned. */
+    ASAN_UNPOISON_MEMORY_REGION(flow->stack.low,
+                                (size_t)(flow->stack.top - flow->stack.low));
+    flow->body = body;
+    flow->value = arg;
+    atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
+    flow->joiners.next = flow->joiners.prev = &flow->joiners;
+#if CORO_ANNOTATED
+    coro_context_make(&flow->context, &flow->stack, flow_main, flow);
+#else /* from its top alone, which needs no look at a third line of the flow */
+    coro_context_make(&flow->context, &(struct coro_stack){.top = (char *)flow}, flow_main,
+                      flow);
+#endif
+}
+
+/* In the domain. From here on old handles are told apart. */
+static inline struct coro_handle flow_start(struct coro_worker *worker, struct coro_flow *flow)
+{
+    struct coro_handle handle = {.flow = flow};
+
+    atomic_store_explicit(&flow->object.owner,
+                          coro_asymmetric ? (uintptr_t)worker : CORO_SHARED,
+                          memory_order_relaxed);
+    handle.generation =
+        atomic_load_explicit(&flow->generation, memory_order_relaxed) + 1;
+    atomic_store_explicit(&flow->generation, handle.generation, memory_order_relaxed);
+    worker->spawned++;
+    coro_wake(worker, flow);
+    return handle;
+}
+
+struct coro_handle coro_spawn(coro_body *body, void *arg)
+{
+    struct coro_worker *worker = coro_worker_self();
+    struct coro_flow *flow = worker->pool;
+    struct coro_handle handle;
+
+    if (coro_unlikely(!flow) && !(flow = pool_fill(worker)))
+        return (struct coro_handle){0};
+    worker->pool = flow->pool_next;
+    worker->pool_count--;
+    flow->name = NULL;
+    flow_prepare(flow, body, arg, 0);
+    coro_enter_sure();
+    handle = flow_start(worker, flow);
+    coro_leave_worker(worker);
+    return handle;
+}
+
+/* 0: the run's own size; else the class of the next power of two; CORO_CLASSES: too large. */
+static unsigned class_of(struct coro_sched *sched, size_t stack_bytes)
+{
+    unsigned class = 1;
+
+    if (stack_bytes == 0 || stack_bytes == sched->classes[0].stack_bytes)
+        return 0;
+    while (class < CORO_CLASSES && (size_t)CORO_STACK_MIN_BYTES << (class - 1) < stack_bytes)
+        class++;
+    if (class < CORO_CLASSES)
+        sched->classes[class].stack_bytes = (size_t)CORO_STACK_MIN_BYTES << (class - 1);
+    return class;
+}
+
+struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, coro_body *body,
+                                   void *arg)
+{
+    static const struct coro_spawn_options defaults;
+    struct coro_worker *worker = coro_worker_self();
+    struct coro_handle handle = {0};
+    struct coro_flow *flow;
+    unsigned class;
+
+    if (!options)
+        options = &defaults;
+    class = class_of(worker->sched, options->stack_bytes);
+    if (class == CORO_CLASSES ||
+        (options->pinned && options->worker >= worker->sched->workers_count))
+        return handle;
+    flow = coro_flow_new(worker->sched, class);
+    if (!flow)
+        return handle;
+    flow->name = options->name;
+    flow->home = options->worker;
+    flow_prepare(flow, body, arg,
+                 (options->detached ? CORO_FLOW_DETACHED : 0) |
+                     (options->pinned ? CORO_FLOW_PINNED : 0));
+    coro_enter_sure();
+    handle = flow_start(worker, flow);
+    coro_leave_worker(worker);
+    return handle;
+}
+
+static struct coro_flow *make_outside(struct coro_sched *sched, coro_body *body, void *arg)
+{
+    struct coro_flow *flow = coro_flow_new(sched, 0);
+
+    if (!flow)
+        return NULL;
+    flow->name = NULL;
+    flow_prepare(flow, body, arg, CORO_FLOW_DETACHED);
+    atomic_store_explicit(&flow->object.owner, CORO_SHARED, memory_order_relaxed);
+    atomic_store_explicit(&flow->waiting, NULL, memory_order_relaxed);
+    atomic_fetch_add_explicit(&flow->generation, 1, memory_order_relaxed);
+    /* Before it can end: who counts the living must never find fewer ended than spawned. */
+    atomic_fetch_add_explicit(&sched->foreign_spawned, 1, memory_order_relaxed);
+    return flow;
+}
+
+struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, void *arg)
+{
+    struct coro_flow *flow = make_outside(sched, body, arg);
+
+    if (flow) {
+        flow->name = "main";
+        coro_ring_push(sched->workers[0], flow);
+    }
+    return flow;
+}
+
+int coro_spawn_into(struct coro_sched *sched, coro_body *body, void *arg)
+{
+    static _Atomic(unsigned) turn;
+    struct coro_flow *flow = make_outside(sched, body, arg);
+    unsigned worker;
+
+    if (!flow)
+        return -ENOMEM;
+    worker = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) % sched->workers_count;
+    coro_inbox_push(sched->workers[worker], flow);
+    return 0;
+}
+
+/* ---- handles ----------------------------------------------------------------------- */
+
+static bool is_current(struct coro_handle handle)
+{
+    return handle.flow && atomic_load_explicit(&handle.flow->generation,
+                                               memory_order_relaxed) == handle.generation;
+}
+
+/* Is in the domain, with the flow's end. What to do about joining it. */
+static int join_state(struct coro_worker *worker, struct coro_handle handle)
+{
+    struct coro_flow *flow = handle.flow;
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+
+    if (!is_current(handle))
+        return -ESRCH;
+    if (flow == worker->current)
+        return -EDEADLK;
+    if ((flags & CORO_FLOW_DETACHED) || flow->joiners.next != &flow->joiners)
+        return -EINVAL;
+    if (flags & CORO_FLOW_DONE)
+        return 0;
+    return coro_is_cancelled(worker) ? -ECANCELED : -EAGAIN;
+}
+
+int coro_join_slow(struct coro_handle handle, void **result, struct coro_wait *wait,
+                   struct coro_flow **next)
+{
+    struct coro_flow *flow = handle.flow;
+    struct coro_worker *worker;
+    bool locked;
+    int state;
+
+    *next = NULL;
+    if (!is_current(handle))
+        return -ESRCH;
+    worker = coro_enter();
+    locked = coro_acquire(worker, &flow->object);
+    state = join_state(worker, handle);
+    if (state == -EAGAIN) {
+        coro_wait_begin(worker, wait, &flow->object, &flow->joiners, result,
+                        "joining a flow");
+        *next = coro_park(worker, &flow->object, locked);
+        return 0;
+    }
+    if (state == 0) {
+        if (result)
+            *result = flow->value;
+        atomic_store_explicit(&flow->generation, handle.generation + 1,
+                              memory_order_relaxed);
+    }
+    coro_release(worker, &flow->object, locked);
+    if (state == 0)
+        recycle(worker, flow);
+    return state;
+}
+
+int coro_detach(struct coro_handle handle)
+{
+    struct coro_flow *flow = handle.flow;
+    struct coro_worker *worker;
+    uint32_t flags;
+    bool locked;
+    int state;
+
+    if (!is_current(handle))
+        return -ESRCH;
+    worker = coro_enter();
+    locked = coro_acquire(worker, &flow->object);
+    flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+    state = !is_current(handle) ? -ESRCH
+            : (flags & CORO_FLOW_DETACHED) || flow->joiners.next != &flow->joiners ? -EINVAL
+                                                                                   : 0;
+    if (state == 0 && (flags & CORO_FLOW_DONE))
+        atomic_store_explicit(&flow->generation, handle.generation + 1,
+                              memory_order_relaxed);
+    else if (state == 0)
+        atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DETACHED, memory_order_relaxed);
+    coro_release(worker, &flow->object, locked);
+    if (state == 0 && (flags & CORO_FLOW_DONE))
+        recycle(worker, flow);
+    return state;
+}
+
+struct coro_handle coro_self(void)
+{
+    struct coro_flow *self = coro_worker_self()->current;
+
+    return (struct coro_handle){
+        .flow = self,
+        .generation = atomic_load_explicit(&self->generation, memory_order_relaxed)};
+}
+
+/* ---- claimed waits and cancellation ------------------------------------------------ */
+
+uint64_t coro_claim_open(struct coro_flow *flow)
+{
+    uint64_t claim = atomic_load_explicit(&flow->claim, memory_order_relaxed) + 2;
+
+    claim &= ~UINT64_C(1); /* even: open; odd: taken */
+    atomic_store_explicit(&flow->claim, claim, memory_order_relaxed);
+    return claim;
+}
+
+bool coro_claim(struct coro_flow *flow, uint64_t claim, struct coro_wait *won, int result)
+{
+    if (!atomic_compare_exchange_strong_explicit(&flow->claim, &claim, claim + 1,
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    flow->won = won;
+    flow->wake_result = result;
+    return true;
+}
+
+/* The world is stopped. A parked flow wakes with -ECANCELED. */
+static void cancel_wait(struct coro_worker *worker, struct coro_flow *flow)
+{
+    struct coro_wait *wait = atomic_load_explicit(&flow->waiting, memory_order_relaxed);
+
+    if (!wait)
+        return;
+    if (wait->claim) {
+        if (coro_claim(flow, wait->claim, NULL, -ECANCELED))
+            coro_wake_back(worker, flow);
+        return;
+    }
+    wait->result = -ECANCELED;
+    if (wait->link.next)
+        coro_link_remove(&wait->link);
+    coro_wake_back(worker, flow);
+}
+
+int coro_cancel(struct coro_handle handle)
+{
+    struct coro_worker *worker = coro_worker_self();
+    uint32_t flags;
+    int error = -ESRCH;
+
+    if (!is_current(handle))
+        return -ESRCH;
+    coro_world_stop(worker->sched);
+    flags = atomic_load_explicit(&handle.flow->flags, memory_order_relaxed);
+    if (is_current(handle) && !(flags & CORO_FLOW_DONE)) {
+        atomic_store_explicit(&handle.flow->flags, flags | CORO_FLOW_CANCELLED,
+                              memory_order_relaxed);
+        cancel_wait(worker, handle.flow);
+        error = 0;
+    }
+    coro_world_resume(worker->sched);
+    return error;
+}
+
+int coro_block_for_ever(const char *why)
+{
+    struct coro_link nobody = {.next = &nobody, .prev = &nobody};
+    struct coro_worker *worker = coro_enter_sure();
+    struct coro_wait wait;
+
+    if (coro_is_cancelled(worker)) {
+        coro_leave_worker(worker);
+        return -ECANCELED;
+    }
+    coro_wait_begin(worker, &wait, NULL, &nobody, NULL, why);
+    coro_switch_flow(worker, coro_next(worker));
+    return wait.result;
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * idle.c: what a worker does with nothing to run: look round, steal, sleep; and how it is
+ * found that nobody will ever have anything to run again.
+ *
+ * Stealing. A thief stops the victim's domain and takes half of its ring, or, when the victim
+ * has not switched since the last look, of its front stack too: so a flow that never yields
+ * holds up nobody else, while a pair that hands values to and fro is not torn apart.
+ * Each raid costs the victim some cache lines, so a thief whose loot did not last goes back to
+ * it only after a while that doubles each time (`backoff_ns`).
+ *
+ * Sleeping. Only one's own inbox can fill while one falls asleep (rings and front stacks
+ * are filled by their owner), so the only race is with coro_inbox_push(): it pushes, then looks
+ * at `asleep`; the sleeper sets `asleep`, then looks at the inbox (models/sleep.pml). As long as
+ * any worker runs, the others sleep with a timeout, as *watchers*, to look for flows that a
+ * busy one cannot get round to; when all sleep, they do so until the next timer. A worker that wakes
+ * to find work while nobody watches sends for a watcher.
+ *
+ * Deadlock. Under idle_lock, everyone asleep, inboxes empty, no timer and no hold: nothing
+ * can change any more. Then either no flow is left and the run ends, or it is reported.
+ *
+ * Rejected: waking a sleeper for each surplus flow (a futex call of 2 us, and 20 us to
+ * wake a halted virtual CPU, for flows of 10 ns); spinning for ever (the neighbour VM pays).
+ */
+#include "internal.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SPIN_NS = 20 * 1000,
+    LOOK_NS = 1000, /* between looks at other workers' lines */
+    WATCH_FIRST_NS = 50 * 1000,
+    WATCH_MAX_NS = 4 * 1000 * 1000,
+    STUCK_NS = 50 * 1000, /* no switch for so long: its front may be stolen */
+    PROFIT_NS = 30 * 1000, /* loot that lasts for less was not worth it, */
+    PROFIT_PER_FLOW_NS = 500, /* nor many flows that end at once: moving one costs as much */
+    BACKOFF_MAX_NS = 4 * 1000 * 1000,
+    STEAL_MAX = 512,
+};
+
+static void futex_wait(_Atomic(uint32_t) *word, uint32_t value, uint64_t until_ns)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+                             .tv_nsec = (long)(until_ns % 1000000000)};
+
+    /* Any return will do: the caller looks again. */
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value,
+            until_ns == UINT64_MAX ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Under idle_lock. */
+static void mark_awake(struct coro_sched *sched, struct coro_worker *worker)
+{
+    atomic_fetch_sub_explicit(&sched->asleep, 1, memory_order_relaxed);
+    if (worker->wakeable)
+        atomic_fetch_sub_explicit(&sched->hungry, 1, memory_order_relaxed);
+    worker->wakeable = false;
+    atomic_store_explicit(&worker->asleep, 0, memory_order_seq_cst);
+}
+
+void coro_wake_worker(struct coro_worker *worker)
+{
+    struct coro_sched *sched = worker->sched;
+
+    coro_spin_lock(&sched->idle_lock);
+    if (atomic_load_explicit(&worker->asleep, memory_order_relaxed)) {
+        mark_awake(sched, worker);
+        syscall(SYS_futex, &worker->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+    coro_spin_unlock(&sched->idle_lock);
+}
+
+static struct coro_worker *pick_sleeper(struct coro_sched *sched, bool only_hungry)
+{
+    for (unsigned i = 0; i < sched->workers_count; i++) {
+        struct coro_worker *worker = sched->workers[i];
+
+        if (atomic_load_explicit(&worker->asleep, memory_order_relaxed) &&
+            (worker->wakeable || !only_hungry))
+            return worker;
+    }
+    return NULL;
+}
+
+/* Under idle_lock. */
+static bool wake_locked(struct coro_sched *sched, bool only_hungry)
+{
+    struct coro_worker *worker = pick_sleeper(sched, only_hungry);
+
+    if (!worker)
+        return false;
+    mark_awake(sched, worker);
+    syscall(SYS_futex, &worker->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    return true;
+}
+
+static bool wake_one(struct coro_sched *sched, bool only_hungry)
+{
+    bool woken;
+
+    coro_spin_lock(&sched->idle_lock);
+    woken = wake_locked(sched, only_hungry);
+    coro_spin_unlock(&sched->idle_lock);
+    return woken;
+}
+
+bool coro_wake_any(struct coro_sched *sched)
+{
+    return wake_one(sched, true);
+}
+
+static void wake_everyone(struct coro_sched *sched)
+{
+    while (wake_one(sched, false))
+        ;
+}
+
+/* ---- stealing ---------------------------------------------------------------------- */
+
+static uint64_t tick(struct coro_worker *worker)
+{
+    return atomic_load_explicit(&worker->head, memory_order_relaxed) * 1024 +
+           (uint64_t)atomic_load_explicit(&worker->front_budget, memory_order_relaxed) * 512 +
+           atomic_load_explicit(&worker->front_count, memory_order_relaxed);
+}
+
+static uint64_t ring_count(struct coro_worker *worker)
+{
+    return atomic_load_explicit(&worker->tail, memory_order_relaxed) -
+           atomic_load_explicit(&worker->head, memory_order_relaxed);
+}
+
+/* The victim has not switched between two looks that lie apart. */
+static bool is_stuck(struct coro_worker *self, struct coro_worker *victim, uint64_t now_ns)
+{
+    struct coro_progress *seen = &self->seen[victim->index];
+    uint64_t now = tick(victim);
+
+    if (seen->tick != now) {
+        *seen = (struct coro_progress){.tick = now, .since_ns = now_ns};
+        return false;
+    }
+    return now_ns - seen->since_ns >= STUCK_NS + self->backoff_ns;
+}
+
+/* A flow that leaves the victim will end elsewhere: its end need not be revoked then. */
+static void let_go(struct coro_worker *victim, struct coro_flow *flow)
+{
+    if (atomic_load_explicit(&flow->object.owner, memory_order_relaxed) == (uintptr_t)victim)
+        atomic_store_explicit(&flow->object.owner, CORO_SHARED, memory_order_relaxed);
+}
+
+static bool is_pinned(const struct coro_flow *flow)
+{
+    return atomic_load_explicit(&flow->flags, memory_order_relaxed) & CORO_FLOW_PINNED;
+}
+
+/* The victim's domain is stopped. Half of its ring; pinned flows go back to the end. */
+static unsigned take_ring(struct coro_worker *victim, struct coro_flow **loot)
+{
+    uint64_t head = atomic_load_explicit(&victim->head, memory_order_relaxed);
+    uint64_t want = (ring_count(victim) + 1) / 2;
+    unsigned taken = 0;
+
+    if (want > STEAL_MAX)
+        want = STEAL_MAX;
+    for (uint64_t i = 0; i < want; i++) {
+        struct coro_flow *flow = victim->ring[head++ & victim->ring_mask];
+
+        atomic_store_explicit(&victim->head, head, memory_order_relaxed);
+        if (is_pinned(flow)) {
+            coro_ring_push(victim, flow);
+            victim->lost++;
+        } else {
+            loot[taken++] = flow;
+        }
+    }
+    return taken;
+}
+
+/* The oldest half of its front stack. */
+static unsigned take_front(struct coro_worker *victim, struct coro_flow **loot)
+{
+    uint32_t count = atomic_load_explicit(&victim->front_count, memory_order_relaxed);
+    uint32_t want = (count + 1) / 2;
+    unsigned taken = 0, kept = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (taken < want && !is_pinned(victim->front[i]))
+            loot[taken++] = victim->front[i];
+        else
+            victim->front[kept++] = victim->front[i];
+    atomic_store_explicit(&victim->front_count, kept, memory_order_relaxed);
+    return taken;
+}
+
+/* What was woken for the victim from elsewhere, if nobody there gets round to it. */
+static void take_inbox(struct coro_worker *victim)
+{
+    struct coro_flow *flow, *next;
+
+    flow = atomic_exchange_explicit(&victim->inbox, NULL, memory_order_acquire);
+    for (; flow; flow = next) {
+        next = flow->pool_next;
+        coro_ring_push(victim, flow);
+    }
+}
+
+static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuck)
+{
+    struct coro_flow *loot[STEAL_MAX];
+    unsigned taken;
+
+    if (!coro_domain_try_stop(victim))
+        return false;
+    if (stuck)
+        take_inbox(victim);
+    taken = take_ring(victim, loot);
+    if (!taken && stuck)
+        taken = take_front(victim, loot);
+    for (unsigned i = 0; i < taken; i++)
+        let_go(victim, loot[i]);
+    victim->lost += taken;
+    coro_domain_resume(victim);
+    if (!taken)
+        return false;
+    coro_enter_sure();
+    for (unsigned i = 0; i < taken; i++)
+        coro_ring_push(self, loot[i]);
+    coro_leave_worker(self);
+    self->steals++;
+    self->stolen += taken;
+    self->loot = taken;
+    return true;
+}
+
+/* Looks at each other worker once, from a random one on. */
+static bool steal(struct coro_worker *self, uint64_t now_ns)
+{
+    struct coro_sched *sched = self->sched;
+    unsigned start = (unsigned)(coro_random(self) % sched->workers_count);
+
+    for (unsigned i = 0; i < sched->workers_count; i++) {
+        struct coro_worker *victim = sched->workers[(start + i) % sched->workers_count];
+        bool has_ring = ring_count(victim) > 0;
+        bool stuck;
+
+        if (victim == self || !(has_ring || atomic_load(&victim->front_count) ||
+                                atomic_load(&victim->inbox)))
+            continue;
+        stuck = is_stuck(self, victim, now_ns);
+        if (((has_ring && now_ns >= self->hungry_at_ns) || stuck) &&
+            raid(self, victim, stuck)) {
+            self->stole_at_ns = now_ns;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Out of work again: was the last raid worth its price? */
+static void judge_last_raid(struct coro_worker *self, uint64_t now_ns)
+{
+    if (!self->stole_at_ns)
+        return;
+    if (now_ns - self->stole_at_ns >= PROFIT_NS + self->loot * PROFIT_PER_FLOW_NS) {
+        self->backoff_ns = 0;
+    } else {
+        self->backoff_ns = self->backoff_ns ? self->backoff_ns * 2 : SPIN_NS;
+        if (self->backoff_ns > BACKOFF_MAX_NS)
+            self->backoff_ns = BACKOFF_MAX_NS;
+        self->hungry_at_ns = now_ns + self->backoff_ns;
+    }
+    self->stole_at_ns = 0;
+}
+
+/* ---- sleeping ---------------------------------------------------------------------- */
+
+static bool any_inbox(struct coro_sched *sched)
+{
+    for (unsigned i = 0; i < sched->workers_count; i++)
+        if (atomic_load_explicit(&sched->workers[i]->inbox, memory_order_seq_cst))
+            return true;
+    return false;
+}
+
+static uint64_t flows_alive(struct coro_sched *sched)
+{
+    uint64_t alive = atomic_load_explicit(&sched->foreign_spawned, memory_order_relaxed);
+
+    for (unsigned i = 0; i < sched->workers_count; i++)
+        alive += sched->workers[i]->spawned - sched->workers[i]->finished;
+    return alive;
+}
+
+/* Under idle_lock, all asleep. Is it over? */
+static bool is_over(struct coro_sched *sched, uint64_t first_ns)
+{
+    uint64_t alive;
+
+    if (any_inbox(sched) || atomic_load_explicit(&sched->holds, memory_order_seq_cst))
+        return false;
+    alive = flows_alive(sched);
+    if (alive && first_ns != UINT64_MAX)
+        return false;
+    sched->result = alive ? -EDEADLK : 0;
+    atomic_store_explicit(&sched->stop, 1, memory_order_release);
+    return true;
+}
+
+/* Sleeps, at most until `watch_ns` from now while others run. */
+static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watch_ns)
+{
+    struct coro_sched *sched = self->sched;
+    uint64_t until_ns;
+    bool watching = false, over = false, again;
+
+    coro_spin_lock(&sched->idle_lock);
+    atomic_store_explicit(&self->asleep, 1, memory_order_seq_cst);
+    self->wakeable = now_ns >= self->hungry_at_ns;
+    if (self->wakeable)
+        atomic_fetch_add_explicit(&sched->hungry, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sched->asleep, 1, memory_order_relaxed);
+    until_ns = atomic_load(&sched->timers.first_ns); /* whoever added one sleeps or runs */
+    again = atomic_load_explicit(&self->inbox, memory_order_seq_cst) ||
+            atomic_load_explicit(&sched->stop, memory_order_relaxed);
+    if (again) {
+        mark_awake(sched, self);
+    } else if (atomic_load_explicit(&sched->asleep, memory_order_relaxed) ==
+               sched->workers_count) {
+        over = is_over(sched, until_ns);
+    } else {
+        watching = true;
+        if (until_ns > now_ns + watch_ns)
+            until_ns = now_ns + watch_ns;
+        atomic_fetch_add_explicit(&sched->watchers, 1, memory_order_relaxed);
+    }
+    coro_spin_unlock(&sched->idle_lock);
+    if (over) {
+        wake_everyone(sched);
+        return;
+    }
+    if (again)
+        return;
+    self->sleeps++;
+    futex_wait(&self->asleep, 1, until_ns);
+    coro_spin_lock(&sched->idle_lock);
+    if (watching)
+        atomic_fetch_sub_explicit(&sched->watchers, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&self->asleep, memory_order_relaxed))
+        mark_awake(sched, self);
+    else
+        self->wakes++;
+    coro_spin_unlock(&sched->idle_lock);
+}
+
+/* ---- the idle flow ----------------------------------------------------------------- */
+
+/* Finishes what a flow that parked left to be done once it is saved, then leaves. */
+static void arrive(struct coro_worker *self)
+{
+    void (*after)(void *) = self->after;
+
+    if (after) {
+        self->after = NULL;
+        after(self->after_arg);
+    }
+    coro_leave_worker(self);
+}
+
+/* Runs flows until the queues are empty. Whether there was any. */
+static bool run_queued(struct coro_worker *self)
+{
+    struct coro_flow *next;
+    bool ran = false;
+
+    for (;;) {
+        coro_enter_sure();
+        next = coro_next(self);
+        if (next == &self->idle) {
+            coro_chores(self);
+            next = coro_next(self);
+        }
+        if (next == &self->idle) {
+            coro_leave_worker(self);
+            return ran;
+        }
+        ran = true;
+        self->current = next;
+        coro_switch_inline(&self->idle.context, &next->context);
+        arrive(self);
+    }
+}
+
+/* Nobody looks out for what this worker, about to be busy, cannot get round to. */
+static void send_for_watcher(struct coro_sched *sched)
+{
+    if (atomic_load_explicit(&sched->asleep, memory_order_relaxed) &&
+        !atomic_load_explicit(&sched->watchers, memory_order_relaxed))
+        wake_one(sched, false);
+}
+
+/* Until there is something to run (true) or the spinning is over (false). */
+static bool spin(struct coro_worker *self, uint64_t start_ns)
+{
+    struct coro_sched *sched = self->sched;
+    uint64_t now_ns = start_ns, look_ns = start_ns;
+
+    while (now_ns - start_ns < SPIN_NS) {
+        if (atomic_load_explicit(&self->inbox, memory_order_relaxed))
+            return true;
+        if (now_ns >= look_ns) {
+            if (steal(self, now_ns) || now_ns >= atomic_load(&sched->timers.first_ns))
+                return true;
+            look_ns = now_ns + LOOK_NS;
+        }
+        __builtin_ia32_pause();
+        now_ns = coro_now_ns();
+    }
+    return false;
+}
+
+void coro_idle(struct coro_worker *self)
+{
+    struct coro_sched *sched = self->sched;
+    uint64_t watch_ns = WATCH_FIRST_NS;
+    bool alone = sched->workers_count == 1;
+
+    while (!atomic_load_explicit(&sched->stop, memory_order_acquire)) {
+        uint64_t now_ns;
+
+        if (run_queued(self)) {
+            self->parks_idle++;
+            watch_ns = WATCH_FIRST_NS;
+        }
+        now_ns = alone ? 0 : coro_now_ns();
+        judge_last_raid(self, now_ns);
+        if (!alone && spin(self, now_ns)) {
+            send_for_watcher(sched);
+            continue;
+        }
+        fall_asleep(self, alone ? 0 : coro_now_ns(), watch_ns);
+        watch_ns = watch_ns * 2 < WATCH_MAX_NS ? watch_ns * 2 : WATCH_MAX_NS;
+        if (!alone && atomic_load(&self->inbox))
+            send_for_watcher(sched);
+    }
+}
+
+void coro_sched_hold(struct coro_sched *sched)
+{
+    atomic_fetch_add_explicit(&sched->holds, 1, memory_order_seq_cst);
+}
+
+void coro_sched_release(struct coro_sched *sched)
+{
+    /* Whoever wakes decides anew whether the run is over. Nobody does while we have the
+     * lock, so the run still exists here. */
+    coro_spin_lock(&sched->idle_lock);
+    atomic_fetch_sub_explicit(&sched->holds, 1, memory_order_seq_cst);
+    wake_locked(sched, false);
+    coro_spin_unlock(&sched->idle_lock);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * internal.h: what the runtime's own files share. Private; programs include coro.h.
+ *
+ * Locks, in the order in which they are taken:
+ *   1. object locks (several only in select, by address)
+ *   2. stop_lock of a worker (several only to stop the world, by index, under world_lock)
+ *   3. leaves: idle_lock, pool_lock, the timers' lock
+ * Who waits for 1 or 2 is outside its domain, else two workers could wait for each other.
+ * Leaves are taken inside the domain too: their holders wait for nobody.
+ */
+#ifndef CORO_INTERNAL_H
+#define CORO_INTERNAL_H
+
+#include "coro.h"
+
+enum {
+    CORO_WORKERS_MAX = 1024,
+    CORO_CLASSES = 24, /* of stack sizes: 0 the run's own, n: 1 KB << n - 1 */
+    CORO_PATIENCE_FIRST = 3,
+    CORO_PATIENCE_MAX = 12,
+    CORO_PATIENCE_NEVER = 255, /* once shared, the object stays so */
+};
+
+struct coro_timer {
+    uint64_t deadline_ns;
+    uint64_t claim;
+    struct coro_flow *flow;
+};
+
+struct coro_timers {
+    _Atomic(uint32_t) lock;
+    _Atomic(uint64_t) first_ns; /* UINT64_MAX: none. Relaxed: a peek */
+    uint32_t count, room;
+    struct coro_timer *heap; /* heap[1] is the first to fire */
+};
+
+struct coro_stack_class {
+    struct coro_stack_arena *arena; /* the newest; older ones are all handed out */
+    size_t arena_stacks; /* how many that has */
+    size_t stack_bytes;
+    struct coro_flow *pool; /* by pool_next */
+};
+
+struct coro_sched {
+    struct coro_worker *workers[CORO_WORKERS_MAX];
+    unsigned workers_count; /* constant once flows run */
+    bool pin, quiet;
+    enum coro_guard guard;
+
+    _Atomic(uint32_t) idle_lock; /* guards the next five, and workers' `asleep` */
+    _Atomic(uint32_t) asleep;    /* relaxed outside the lock: a peek */
+    _Atomic(uint32_t) watchers;  /* of those, asleep with a timeout, to look for work */
+    _Atomic(uint32_t) hungry;    /* of those, worth waking when there is surplus */
+    _Atomic(int) stop;           /* 1: workers leave */
+    int result;
+
+    _Atomic(uint64_t) foreign_spawned, holds;
+
+    _Atomic(uint32_t) pool_lock;
+    struct coro_stack_class classes[CORO_CLASSES];
+    struct coro_flow *all; /* by all_next */
+    struct arena_link *arenas;
+
+    struct coro_timers timers;
+    _Atomic(uint32_t) world_lock;
+};
+
+/* What a thief remembers of a victim: its tick, and since when it has been that. */
+struct coro_progress {
+    uint64_t tick, since_ns;
+};
+
+/* domain.c */
+extern bool coro_asymmetric; /* membarrier works; constant once flows run */
+void coro_domain_init(bool refuse_membarrier);
+void coro_relax(unsigned *spins); /* in a loop that waits for a running thread */
+void coro_spin_lock(_Atomic(uint32_t) *lock);
+bool coro_spin_try(_Atomic(uint32_t) *lock);
+void coro_spin_unlock(_Atomic(uint32_t) *lock);
+void coro_enter_slow(struct coro_worker *worker); /* waits until the domain is ours */
+CORO_INLINE struct coro_worker *coro_enter_sure(void)
+{
+    struct coro_worker *worker = coro_enter();
+
+    if (coro_unlikely(coro_key(worker) != (uintptr_t)worker))
+        coro_enter_slow(worker);
+    return worker;
+}
+bool coro_domain_try_stop(struct coro_worker *worker); /* false: someone else has */
+void coro_domain_stop(struct coro_worker *worker);
+void coro_domain_resume(struct coro_worker *worker);
+void coro_world_stop(struct coro_sched *sched); /* enters the own domain, stops the others */
+void coro_world_resume(struct coro_sched *sched);
+
+void coro_object_init(struct coro_object *object, unsigned patience);
+void coro_object_lock(struct coro_object *object); /* outside of the domain */
+void coro_object_unlock(struct coro_object *object);
+void coro_acquire_slow(struct coro_worker *worker, struct coro_object *object);
+void coro_unlock_after(void *object);
+
+/* Entered, with the key unasked: returns with the object ours, and whether it
+ * had to be locked, which the next two want to know. */
+CORO_INLINE bool coro_acquire(struct coro_worker *worker, struct coro_object *object)
+{
+    if (coro_likely(coro_is_biased(object, coro_key(worker))))
+        return false;
+    coro_acquire_slow(worker, object);
+    return true;
+}
+
+CORO_INLINE void coro_release(struct coro_worker *worker, struct coro_object *object,
+                              bool locked)
+{
+    coro_leave_worker(worker);
+    if (locked)
+        coro_object_unlock(object);
+}
+
+/* What to switch to, now that the current flow waits. */
+CORO_INLINE struct coro_flow *coro_park(struct coro_worker *worker,
+                                        struct coro_object *object, bool locked)
+{
+    if (!locked)
+        return coro_next(worker);
+    worker->after = coro_unlock_after;
+    worker->after_arg = object;
+    return &worker->idle;
+}
+
+/* sched.c. In the domain: */
+void coro_wake_back(struct coro_worker *worker, struct coro_flow *flow); /* last in line */
+struct coro_flow **coro_ring_new(struct coro_worker *worker, uint32_t room); /* or NULL */
+void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow);
+void coro_chores(struct coro_worker *worker);
+/* Anywhere: */
+void coro_inbox_push(struct coro_worker *worker, struct coro_flow *flow);
+void coro_wake_worker(struct coro_worker *worker);
+bool coro_wake_any(struct coro_sched *sched);
+uint64_t coro_random(struct coro_worker *worker);
+
+/* idle.c */
+void coro_idle(struct coro_worker *worker); /* the idle flow; returns when the run is over */
+
+/* flow.c */
+struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class);
+struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, void *arg);
+void coro_flow_free_all(struct coro_sched *sched);
+/* Waits that are claimed: see coro_wait.claim. In the domain. */
+uint64_t coro_claim_open(struct coro_flow *flow);
+bool coro_claim(struct coro_flow *flow, uint64_t claim, struct coro_wait *won, int result);
+int coro_block_for_ever(const char *why); /* until cancelled */
+
+/* chan.c. In the domain, with the channel; -EAGAIN: not now. */
+int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const void *element);
+int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void *element);
+bool coro_chan_send_ready(struct coro_chan *chan);
+bool coro_chan_recv_ready(struct coro_chan *chan);
+
+/* timer.c */
+void coro_timer_add(struct coro_sched *sched, struct coro_flow *flow, uint64_t claim,
+                    uint64_t deadline_ns);
+void coro_timer_remove(struct coro_sched *sched, struct coro_flow *flow);
+void coro_timers_fire(struct coro_worker *worker); /* in the domain */
+
+/* dump.c */
+void coro_report_deadlock(struct coro_sched *sched);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker.h: what the inlined fast paths of coro.h need to see. Include coro.h.
+ *
+ * ## Domains: exclusive use without an atomic read-modify-write
+ *
+ * Everything that a worker uses all the time (its queues, and each object that is *biased* to
+ * it: channels, mutexes, the end of a flow) is its domain. The worker enters its domain with
+ * plain stores and loads; anybody else may stop it from doing so, with membarrier(2), which
+ * costs about half a microsecond and is rare. It is Dekker's algorithm with all of the cost
+ * on one side:
+ *
+ *      the worker                      someone else (under stop_lock)
+ *      critical = 1                    stopped = 1, key = 0
+ *      compiler barrier                membarrier: a full barrier in every running thread
+ *      key == worker ? go on           wait until critical == 0
+ *                    : critical = 0,   ...the domain is theirs...
+ *                      wait            key = worker, stopped = 0
+ *
+ * Either the worker's `critical = 1` was visible before the membarrier ended, then the other
+ * one waits for it; or the worker reads `key` after it, and sees 0. models/domain.pml proves
+ * it, store buffers included. Where the kernel refuses membarrier, `key` stays 0 for good:
+ * every fast path becomes a slow one, and that enters with a real fence (coro_enter_slow()).
+ *
+ * An object holds the key of the worker that it is biased to in `owner`, so one comparison asks
+ * both "is it mine?" and "may I?". When a flow on another worker uses it, it stops that domain
+ * once and sets `owner` to CORO_SHARED: the object is *shared* then and guarded by its `lock`. A shared
+ * object that one worker keeps using alone is biased to that one (domain.c).
+ *
+ * ## Parking
+ *
+ * A flow that parks picks the next one itself and switches to it, inlined in its caller, so
+ * that no return is mispredicted. It stays critical through the switch, and *the flow that goes on*
+ * leaves the domain. So when somebody else may look, every parked flow is saved: the
+ * race of resuming a flow that is not yet saved is closed by the same word. A flow that
+ * parks on a shared object goes by way of the worker's idle flow, which unlocks the object
+ * (`after`).
+ *
+ * ## Run queues
+ *
+ * `ring` is first in, first out: an array, so that the processor overlaps the cache misses of
+ * many flows (links in the flows would chain them). `front` is a short stack of flows just
+ * woken or spawned, which run first: they and their data are in cache, and a tree of flows is
+ * walked depth first, with few alive. Fairness: each FRONT_BUDGET pushes, the oldest flow of
+ * the ring is moved to the top of the stack; a full stack spills its older half to the ring.
+ *
+ * The rare chores (timers, foreign wakes, waking sleeping workers) hang on two
+ * conditions that the fast paths have anyway: the front budget is spent, or the ring's tail
+ * passes a multiple of RING_ROUND.
+ *
+ * Rejected: a Chase-Lev deque (a fence or an exchange per pop, and LIFO for the owner); one
+ * lock per worker (5 ns per exchange, several per switch); a scheduler context in between
+ * (two switches per switch); a deadline or preempt flag checked per yield.
+ */
+#ifndef CORO_WORKER_H
+#define CORO_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "context.h"
+
+#define CORO_INLINE static inline __attribute__((always_inline))
+#define coro_likely(x) __builtin_expect(!!(x), 1)
+#define coro_unlikely(x) __builtin_expect(!!(x), 0)
+
+enum {
+    CORO_FRONT_MAX = 256,
+    CORO_FRONT_BUDGET = 64,
+    CORO_RING_ROUND = 64,
+    CORO_PREFETCH_AHEAD = 8,
+    CORO_LINE_BYTES = 64,
+    CORO_SHARED = 1,
+};
+
+struct coro_worker;
+struct coro_sched;
+
+/* What can be biased. Embedded first in channels, mutexes, flows, ... */
+struct coro_object {
+    _Atomic(uintptr_t) owner; /* a worker's key or CORO_SHARED (never 0, the key of a
+                                 stopped domain). Changed under `lock` and, when it was a
+                                 worker's, with that domain stopped */
+    _Atomic(uint32_t) lock;   /* a spin lock; holders never wait for a flow */
+    uint16_t last;            /* under lock: the worker that used it last while shared, */
+    uint16_t streak;          /* how often in a row, */
+    uint8_t patience;         /* and the streak that biases, as a power of two */
+};
+
+struct coro_link {
+    struct coro_link *next, *prev;
+};
+
+/* A flow waiting for an object; lives on that flow's stack. */
+struct coro_wait {
+    struct coro_link link; /* next == NULL: not in a list */
+    struct coro_flow *flow;
+    void *value;      /* where the element comes from or goes to */
+    uint64_t claim;   /* 0: whoever has the object may wake the flow. Else only who changes
+                         flow->claim from this value to the next (select, deadlines) */
+    struct coro_object *object;
+    const char *why; /* for reports: "receiving from a channel" */
+    int result;      /* 0 unless the waker says otherwise */
+};
+
+enum coro_flow_flags {
+    CORO_FLOW_CANCELLED = 1,
+    CORO_FLOW_PINNED = 2,
+    CORO_FLOW_DETACHED = 4,
+    CORO_FLOW_DONE = 8,
+};
+
+/* At the top of its own stack: the words that a switch loads share lines and a page with
+ * the flow's hottest frames. The memory stays a flow for as long as coro_run() runs. */
+struct coro_flow {
+    /* First line: switching, and the life of a short flow. */
+    struct coro_context context;
+    _Atomic(struct coro_wait *) waiting; /* NULL: running or runnable, or not in use */
+    _Atomic(uint32_t) flags;             /* written in the domain it runs in */
+    uint32_t home;                       /* the worker it is pinned to */
+    void *(*body)(void *arg);
+    void *value; /* at first what body gets, at last what it returned */
+    struct coro_flow *pool_next; /* in a pool, or in an inbox */
+
+    /* Second: spawn and join. */
+    struct coro_object object; /* guards DONE, DETACHED, joiners, value at last */
+    struct coro_link joiners;  /* one at most */
+    _Atomic(uint64_t) generation; /* odd: in use */
+    const char *name;
+    _Atomic(uint64_t) claim; /* see coro_wait.claim; grows */
+
+    struct coro_wait *won; /* the wait of a select that was claimed; NULL: none */
+    int wake_result;       /* then: -ETIMEDOUT, -ECANCELED */
+    uint32_t timer_index;  /* in the heap, from 1; 0: none. Under the timers' lock */
+    struct coro_flow *all_next; /* constant, as the next two */
+    struct coro_stack stack;    /* `top` is this flow */
+    uint8_t stack_class;
+};
+
+struct coro_worker {
+    /* The owner's words, all on the first lines. */
+    _Atomic(uintptr_t) key; /* == this worker, 0: stopped, or no membarrier. Release by who
+                               gives the domain back, acquire by the owner */
+    _Atomic(uint32_t) critical;    /* release 0 by the owner, acquire by who stops it */
+    _Atomic(uint32_t) front_count; /* relaxed: others peek */
+    _Atomic(int32_t) front_budget; /* pushes to `front` until the chores; relaxed */
+    uint32_t ring_mask;
+    struct coro_flow *current;
+    _Atomic(uint64_t) head, tail; /* relaxed: others peek. Never wrap */
+    struct coro_flow **ring;
+    struct coro_flow *pool; /* finished flows with default stacks; this thread's alone */
+    uint64_t random;
+    uint32_t pool_count;
+    void (*after)(void *arg); /* to do when the flow that parks has been saved */
+    void *after_arg;
+    struct coro_sched *sched;
+    uint64_t spawned, finished; /* read by others when all sleep */
+
+    _Atomic(uint32_t) stopped __attribute__((aligned(64)));
+    _Atomic(uint32_t) stop_lock;
+    _Atomic(struct coro_flow *) inbox; /* woken or spawned from elsewhere, by pool_next */
+    _Atomic(uint32_t) asleep;          /* futex; under sched->idle_lock */
+    uint32_t index;
+    uint64_t hungry_at_ns; /* not worth waking to steal before this time */
+    uint64_t backoff_ns;
+    uint64_t stole_at_ns; /* the last raid, */
+    uint64_t loot;        /* and how many flows it brought */
+    struct coro_progress *seen; /* of each worker, when last looked at */
+    struct coro_worker *retired_next;
+    uint64_t refills; /* of front_budget */
+    uint64_t lost;    /* queued here and not dispatched: spilled, stolen, sent elsewhere */
+    uint64_t chores, steals, stolen, parks_idle, sleeps, wakes;
+    bool wakeable;
+    struct coro_flow *front[CORO_FRONT_MAX] __attribute__((aligned(64)));
+    struct coro_flow idle; /* the thread's own context */
+};
+
+#include "arch_worker.h" /* coro_worker_self(): never kept across a suspension */
+
+/* Into this worker's domain, unless key != worker, which the caller must ask first. */
+CORO_INLINE struct coro_worker *coro_enter(void)
+{
+    struct coro_worker *worker = coro_worker_self();
+
+    atomic_store_explicit(&worker->critical, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    return worker;
+}
+
+/* Acquire: what was done to the domain while it was stopped. */
+CORO_INLINE uintptr_t coro_key(struct coro_worker *worker)
+{
+    return atomic_load_explicit(&worker->key, memory_order_acquire);
+}
+
+CORO_INLINE void coro_leave_worker(struct coro_worker *worker)
+{
+    atomic_store_explicit(&worker->critical, 0, memory_order_release);
+}
+
+/* Also what each flow does first when it goes on, on whatever worker that is. */
+CORO_INLINE void coro_leave(void)
+{
+    coro_leave_worker(coro_worker_self());
+}
+
+CORO_INLINE bool coro_is_biased(const struct coro_object *object, uintptr_t key)
+{
+    return atomic_load_explicit(&object->owner, memory_order_relaxed) == key;
+}
+
+CORO_INLINE void coro_prefetch_flow(const struct coro_flow *flow)
+{
+    __builtin_prefetch(flow);
+    __builtin_prefetch((const char *)flow - CORO_LINE_BYTES);
+}
+
+/* Slow halves; in sched.c. In the domain. */
+void coro_wake_slow(struct coro_worker *worker, struct coro_flow *flow);
+struct coro_flow *coro_yield_slow(struct coro_worker *worker);
+
+/* Makes a parked flow runnable here. In the domain. */
+CORO_INLINE void coro_wake(struct coro_worker *worker, struct coro_flow *flow)
+{
+    uint32_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+    int32_t budget = atomic_load_explicit(&worker->front_budget, memory_order_relaxed) - 1;
+
+    atomic_store_explicit(&worker->front_budget, budget, memory_order_relaxed);
+    atomic_store_explicit(&flow->waiting, NULL, memory_order_relaxed);
+    if (coro_likely(budget > 0 && count < CORO_FRONT_MAX &&
+                    !(flags & CORO_FLOW_PINNED))) {
+        worker->front[count] = flow;
+        atomic_store_explicit(&worker->front_count, count + 1, memory_order_relaxed);
+    } else {
+        coro_wake_slow(worker, flow);
+    }
+}
+
+/* The flow to run now that the current one does not. In the domain. */
+CORO_INLINE struct coro_flow *coro_next(struct coro_worker *worker)
+{
+    uint32_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
+    uint64_t head;
+
+    if (coro_likely(count)) {
+        atomic_store_explicit(&worker->front_count, count - 1, memory_order_relaxed);
+        return worker->front[count - 1];
+    }
+    head = atomic_load_explicit(&worker->head, memory_order_relaxed);
+    if (coro_unlikely(head == atomic_load_explicit(&worker->tail, memory_order_relaxed)))
+        return &worker->idle;
+    atomic_store_explicit(&worker->head, head + 1, memory_order_relaxed);
+    coro_prefetch_flow(worker->ring[(head + CORO_PREFETCH_AHEAD) & worker->ring_mask]);
+    return worker->ring[head & worker->ring_mask];
+}
+
+/* From the current flow to `next`, still in the domain; leaves it when the flow goes on. */
+CORO_INLINE void coro_switch_flow(struct coro_worker *worker, struct coro_flow *next)
+{
+    struct coro_flow *self = worker->current;
+
+    worker->current = next;
+    coro_switch_inline(&self->context, &next->context);
+    coro_leave();
+}
+
+/* Queues the current flow to wait, in the domain and with the object. The caller switches. */
+CORO_INLINE void coro_wait_begin(struct coro_worker *worker, struct coro_wait *wait,
+                                 struct coro_object *object, struct coro_link *list,
+                                 void *value, const char *why)
+{
+    struct coro_flow *self = worker->current;
+    struct coro_link *last = list->prev;
+
+    wait->link.next = list;
+    wait->link.prev = last;
+    last->next = &wait->link;
+    list->prev = &wait->link;
+    wait->flow = self;
+    wait->value = value;
+    wait->claim = 0;
+    wait->object = object;
+    wait->why = why;
+    wait->result = 0;
+    atomic_store_explicit(&self->waiting, wait, memory_order_relaxed);
+}
+
+CORO_INLINE void coro_link_remove(struct coro_link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link->next = NULL;
+}
+
+CORO_INLINE bool coro_is_cancelled(struct coro_worker *worker)
+{
+    return atomic_load_explicit(&worker->current->flags, memory_order_relaxed) &
+           CORO_FLOW_CANCELLED;
+}
+
+#endif
