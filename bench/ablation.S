@@ -137,10 +137,14 @@ ENDFUNC ablation_\name\()_body
 7:  LANDING
 .endm
 
+/* pong's start 8 bytes further: see SWITCH_ALIGN_SECOND. */
 .macro HOPS name self peer
     cmpq $0, ABLATION_LEFT + ablation_\self(%rip)
     je 9f
     .p2align 6
+    .ifc \self, pong
+    .skip 8, 0x90
+    .endif
 8:  HOP \name, \self, \peer
     subq $1, ABLATION_LEFT + ablation_\self(%rip)
     jne 8b

@@ -6,15 +6,8 @@
  * all that a thread has (ablation/coro/contract=...): cost against bytes saved. It is
  * assembly throughout, ablation.S. Up to xmm16 each contract holds the one before; XSAVE
  * takes the place of MXCSR, x87 and XMM; fsbase and sigmask are each xsave-clean and that
- * one thing more. gpr16-no-fpctl is beside the row: on one CPU (Zen 4) loading the control
- * words cost more the more registers were restored around it, so that neither gpr16 nor
- * fpctl alone shows what a register costs.
- *
- * The second: the three-register switch leaves all other registers to its caller, who must
- * keep what is live. ablation/coro-inline/live=K has K values live across each switch, next
- * to coro-abi, which keeps six whether they are live or not.
- *
- * Both flows' sites are different ones, as `diff` in switch_sites.h, with the same counting.
+ * one thing more. gpr16-no-fpctl is beside the row: with gpr16 and fpctl it tells the price of a
+ * register from that of loading the control words.
  */
 #include "ablation.h"
 #include "experiments.h"
@@ -125,8 +118,13 @@ static inline __attribute__((always_inline)) void
 live_loop(live_switch *switch_to, int k, struct live_flow *self, struct live_flow *peer)
 {
     uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0;
-    SWITCH_ALIGN;
-    while (self->left) {
+    if (!self->left)
+        return;
+    if (self == &live_ping)
+        SWITCH_ALIGN;
+    else
+        SWITCH_ALIGN_SECOND;
+    do {
         switch_to(&self->context, &peer->context);
         self->left--;
         if (k > 0)
@@ -141,7 +139,7 @@ live_loop(live_switch *switch_to, int k, struct live_flow *self, struct live_flo
             CHANGE(e);
         if (k > 5)
             CHANGE(f);
-    }
+    } while (self->left);
 }
 
 static uint64_t live_run(struct bench_trial *t, uint64_t ops, coro_entry_fn *pong,
@@ -162,7 +160,7 @@ static uint64_t live_run(struct bench_trial *t, uint64_t ops, coro_entry_fn *pon
     { \
         live_loop(switch_to, k, &live_ping, &live_pong); \
     } \
-    static struct coro_context *prefix##_pong_##k(void *arg) \
+    static SWITCH_FRAME struct coro_context *prefix##_pong_##k(void *arg) \
     { \
         live_loop(switch_to, k, &live_pong, &live_ping); \
         return &live_ping.context; \
@@ -196,22 +194,22 @@ static const struct bench_contract contract_inline = {
 static const struct bench_contract contract_abi = {
     .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
 
-#define LIVE_CASE(subject_name, subject_contract, k, run_function) \
+#define LIVE_CASE(subject_name, subject_contract, smallest_profile, k, run_function) \
     { \
         .experiment = "ablation", .subject = subject_name, .params = "live=" #k, \
         .op = "one-way switch", .places = BENCH_AT(BENCH_SAME_CPU), \
-        .profile = BENCH_DEFAULT, .contract = &subject_contract, \
+        .profile = smallest_profile, .contract = &subject_contract, \
         .kernel_switches_max = 0.01, .setup = switch_stack_setup, .run = run_function, \
         .teardown = switch_stack_teardown, \
     }
-#define LIVE_CASES(name, contract, prefix) \
-    LIVE_CASE(name, contract, 0, prefix##_live_0), \
-        LIVE_CASE(name, contract, 1, prefix##_live_1), \
-        LIVE_CASE(name, contract, 2, prefix##_live_2), \
-        LIVE_CASE(name, contract, 3, prefix##_live_3), \
-        LIVE_CASE(name, contract, 4, prefix##_live_4), \
-        LIVE_CASE(name, contract, 5, prefix##_live_5), \
-        LIVE_CASE(name, contract, 6, prefix##_live_6)
+#define LIVE_CASES(name, contract, profile, prefix) \
+    LIVE_CASE(name, contract, profile, 0, prefix##_live_0), \
+        LIVE_CASE(name, contract, profile, 1, prefix##_live_1), \
+        LIVE_CASE(name, contract, profile, 2, prefix##_live_2), \
+        LIVE_CASE(name, contract, profile, 3, prefix##_live_3), \
+        LIVE_CASE(name, contract, profile, 4, prefix##_live_4), \
+        LIVE_CASE(name, contract, profile, 5, prefix##_live_5), \
+        LIVE_CASE(name, contract, profile, 6, prefix##_live_6)
 
 const struct bench_case ablation_cases[] = {
 #if defined(__x86_64__)
@@ -229,7 +227,7 @@ const struct bench_case ablation_cases[] = {
     CONTRACT_CASE("fsbase", fs_base),
     CONTRACT_CASE("sigmask", signal_mask),
 #endif
-    LIVE_CASES("coro-inline", contract_inline, inline),
-    LIVE_CASES("coro-abi", contract_abi, abi),
+    LIVE_CASES("coro-inline", contract_inline, BENCH_DEFAULT, inline),
+    LIVE_CASES("coro-abi", contract_abi, BENCH_FULL, abi),
 };
 const size_t ablation_case_count = sizeof ablation_cases / sizeof *ablation_cases;

@@ -150,17 +150,17 @@ struct sharing_flow {
 static struct sharing_flow sharing_ping, sharing_pong;
 static struct coro_context copier;
 
-#define SHARING_LOOP(name, self) \
+#define SHARING_LOOP(name, align, self) \
     static SWITCH_FRAME void name(void) \
     { \
-        SWITCH_ALIGN; \
+        align; \
         while ((self).left) { \
             coro_switch_inline(&(self).context, &copier); \
             (self).left--; \
         } \
     }
-SHARING_LOOP(sharing_ping_loop, sharing_ping)
-SHARING_LOOP(sharing_pong_loop, sharing_pong)
+SHARING_LOOP(sharing_ping_loop, SWITCH_ALIGN, sharing_ping)
+SHARING_LOOP(sharing_pong_loop, SWITCH_ALIGN_SECOND, sharing_pong)
 
 static struct coro_context *sharing_ping_entry(void *arg)
 {
@@ -266,21 +266,24 @@ static const struct bench_contract contract_copy = {
         .arg = &(const size_t){depth}, \
     }
 
-#define DEPTHS(name, contract, set_up, runs, tear_down) \
-    DEPTH(name, 0, BENCH_DEFAULT, contract, set_up, runs, tear_down), \
+#define DEPTHS(name, smallest, contract, set_up, runs, tear_down) \
+    DEPTH(name, 0, smallest, contract, set_up, runs, tear_down), \
         DEPTH(name, 256, BENCH_FULL, contract, set_up, runs, tear_down), \
-        DEPTH(name, 1024, BENCH_DEFAULT, contract, set_up, runs, tear_down), \
+        DEPTH(name, 1024, smallest, contract, set_up, runs, tear_down), \
         DEPTH(name, 4096, BENCH_FULL, contract, set_up, runs, tear_down), \
-        DEPTH(name, 16384, BENCH_DEFAULT, contract, set_up, runs, tear_down), \
-        DEPTH(name, 65536, BENCH_DEFAULT, contract, set_up, runs, tear_down), \
+        DEPTH(name, 16384, BENCH_FULL, contract, set_up, runs, tear_down), \
+        DEPTH(name, 65536, smallest, contract, set_up, runs, tear_down), \
         DEPTH(name, 262144, BENCH_FULL, contract, set_up, runs, tear_down), \
-        DEPTH(name, 1048576, BENCH_DEFAULT, contract, set_up, runs, tear_down)
+        DEPTH(name, 1048576, smallest, contract, set_up, runs, tear_down)
 
 const struct bench_case depth_cases[] = {
-    DEPTHS("coro-inline", contract_inline, uncopied_setup, inline_run, switch_stack_teardown),
-    DEPTHS("coro-abi", contract_abi, uncopied_setup, abi_run, switch_stack_teardown),
-    DEPTHS("ucontext", contract_ucontext, uncopied_setup, ucontext_run,
+    DEPTHS("coro-inline", BENCH_DEFAULT, contract_inline, uncopied_setup, inline_run,
            switch_stack_teardown),
-    DEPTHS("stack-copy", contract_copy, copy_setup, copy_run, copy_teardown),
+    DEPTHS("coro-abi", BENCH_FULL, contract_abi, uncopied_setup, abi_run,
+           switch_stack_teardown),
+    DEPTHS("ucontext", BENCH_DEFAULT, contract_ucontext, uncopied_setup, ucontext_run,
+           switch_stack_teardown),
+    DEPTHS("stack-copy", BENCH_DEFAULT, contract_copy, copy_setup, copy_run,
+           copy_teardown),
 };
 const size_t depth_case_count = sizeof depth_cases / sizeof *depth_cases;

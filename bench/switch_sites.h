@@ -46,13 +46,15 @@ static struct NAME(flow) NAME(ping), NAME(pong);
     SWITCH(&(self)->context, &(peer)->context); \
     (self)->left--
 
-#define LOOP(name, parameters, self, peer) \
+#define LOOP(name, align, parameters, self, peer) \
     static SWITCH_FRAME void NAME(name) parameters \
     { \
-        SWITCH_ALIGN; \
-        while ((self)->left) { \
+        if (!(self)->left) \
+            return; \
+        align; \
+        do { \
             HOP(self, peer); \
-        } \
+        } while ((self)->left); \
     }
 
 #define LINK(name, callee, parameters, arguments) \
@@ -63,7 +65,7 @@ static struct NAME(flow) NAME(ping), NAME(pong);
     }
 
 /* Five frames, the innermost of which switches, and the loop around them. */
-#define CHAIN(name, parameters, arguments, self, peer) \
+#define CHAIN(name, align, parameters, arguments, self, peer) \
     static SWITCH_FRAME void NAME(name##_1) parameters \
     { \
         SWITCH(&(self)->context, &(peer)->context); \
@@ -75,11 +77,13 @@ static struct NAME(flow) NAME(ping), NAME(pong);
     LINK(name##_5, name##_4, parameters, arguments) \
     static SWITCH_FRAME void NAME(name) parameters \
     { \
-        SWITCH_ALIGN; \
-        while ((self)->left) { \
+        if (!(self)->left) \
+            return; \
+        align; \
+        do { \
             NAME(name##_5) arguments; \
             (self)->left--; \
-        } \
+        } while ((self)->left); \
     }
 
 #define HOP_OR_LEAVE(self, peer) \
@@ -92,12 +96,12 @@ static struct NAME(flow) NAME(ping), NAME(pong);
     HOP_OR_LEAVE(self, peer); \
     HOP_OR_LEAVE(self, peer)
 
-#define SIXTEEN(name, self, peer) \
+#define SIXTEEN(name, align, self, peer) \
     static SWITCH_FRAME void NAME(name)(void) \
     { \
         if (!(self)->left) \
             return; \
-        SWITCH_ALIGN; \
+        align; \
         for (;;) { \
             FOUR_HOPS(self, peer); \
             FOUR_HOPS(self, peer); \
@@ -127,25 +131,25 @@ static struct NAME(flow) NAME(ping), NAME(pong);
 
 /* depth.c wants `diff` alone, with its own frames between a flow's entry and its loop. */
 #ifdef SWITCH_WITHIN
-LOOP(ping_loop, (void), &NAME(ping), &NAME(pong))
-LOOP(pong_loop, (void), &NAME(pong), &NAME(ping))
+LOOP(ping_loop, SWITCH_ALIGN, (void), &NAME(ping), &NAME(pong))
+LOOP(pong_loop, SWITCH_ALIGN_SECOND, (void), &NAME(pong), &NAME(ping))
 RUN(diff, SWITCH_WITHIN(NAME(ping_loop)), SWITCH_WITHIN(NAME(pong_loop)))
 #else
 #define FLOWS (struct NAME(flow) *self, struct NAME(flow) *peer)
-LOOP(loop, FLOWS, self, peer)
-LOOP(ping_loop, (void), &NAME(ping), &NAME(pong))
-LOOP(pong_loop, (void), &NAME(pong), &NAME(ping))
+LOOP(loop, SWITCH_ALIGN, FLOWS, self, peer)
+LOOP(ping_loop, SWITCH_ALIGN, (void), &NAME(ping), &NAME(pong))
+LOOP(pong_loop, SWITCH_ALIGN_SECOND, (void), &NAME(pong), &NAME(ping))
 RUN(same, NAME(loop)(&NAME(ping), &NAME(pong)), NAME(loop)(&NAME(pong), &NAME(ping)))
 RUN(diff, NAME(ping_loop)(), NAME(pong_loop)())
 
-CHAIN(deep, FLOWS, (self, peer), self, peer)
-CHAIN(ping_deep, (void), (), &NAME(ping), &NAME(pong))
-CHAIN(pong_deep, (void), (), &NAME(pong), &NAME(ping))
+CHAIN(deep, SWITCH_ALIGN, FLOWS, (self, peer), self, peer)
+CHAIN(ping_deep, SWITCH_ALIGN, (void), (), &NAME(ping), &NAME(pong))
+CHAIN(pong_deep, SWITCH_ALIGN_SECOND, (void), (), &NAME(pong), &NAME(ping))
 RUN(deep_same, NAME(deep)(&NAME(ping), &NAME(pong)), NAME(deep)(&NAME(pong), &NAME(ping)))
 RUN(deep_diff, NAME(ping_deep)(), NAME(pong_deep)())
 
-SIXTEEN(ping_sixteen, &NAME(ping), &NAME(pong))
-SIXTEEN(pong_sixteen, &NAME(pong), &NAME(ping))
+SIXTEEN(ping_sixteen, SWITCH_ALIGN, &NAME(ping), &NAME(pong))
+SIXTEEN(pong_sixteen, SWITCH_ALIGN_SECOND, &NAME(pong), &NAME(ping))
 RUN(sixteen, NAME(ping_sixteen)(), NAME(pong_sixteen)())
 #endif
 

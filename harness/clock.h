@@ -8,9 +8,16 @@
  * overhead falls out. (Raw rdtsc was rejected: it needs a calibration of its own, and
  * saves nothing that the slope does not already remove.)
  *
- * The canary is a chain of dependent additions. Each takes one core cycle on every CPU of
- * interest, so the time per addition is the core's cycle time at that moment: it turns ns
- * into estimated cycles where there is no PMU, and shows frequency changes and steal.
+ * The canary tells two things about the core at this moment:
+ *
+ *  - cycle_ns, from a chain of dependent additions: each takes one core cycle on every CPU of
+ *    interest, so that its time turns ns into estimated cycles where there is no PMU, and
+ *    shows frequency changes and steal;
+ *  - width, from eight independent chains: how many additions the core does per cycle. A core
+ *    that is alone does as many as it has adders. When its sibling hardware thread runs
+ *    something, in this machine or, unseen, in another virtual machine on the same core,
+ *    they share the adders and the width falls, while cycle_ns hardly changes. No kernel
+ *    count shows that neighbour; it made the same switch cost half as much again here.
  */
 #ifndef CLOCK_H
 #define CLOCK_H
@@ -44,7 +51,12 @@ void bench_clock_check(struct bench_clock *clock);
 /* The shortest epoch worth timing: 1000 clock steps, and at least `wanted_ns`. */
 double bench_epoch_ns(const struct bench_clock *clock, double wanted_ns);
 
-/* ns per dependent addition, now, on this CPU: the best of a few short chains. */
-double bench_canary_ns(void);
+struct bench_canary {
+    double cycle_ns; /* ns per dependent addition */
+    double width;    /* independent additions per cycle */
+};
+
+/* Now, on this CPU, in some 30 us: the best of a few short chains each. */
+struct bench_canary bench_canary_now(void);
 
 #endif

@@ -275,12 +275,12 @@ static void print_as(FILE *file, enum format format, const json_t *whole)
 
 /* --------------------------------------------------------------------- run */
 
-/* The time of a trial is in triples of 7 epochs of a millisecond. */
+/* The time of a trial is in triples of 7 epochs of a quarter millisecond. */
 static json_t *repeat(const struct bench_selected *c, double min_time_s, char *error,
                       size_t error_bytes)
 {
     char triples[16];
-    int n = (int)ceil(min_time_s / 0.007);
+    int n = (int)ceil(min_time_s / 0.00175);
     snprintf(triples, sizeof triples, "%d", n < 3 ? 3 : n > 1000 ? 1000 : n);
     const char *arguments[] = {"--triples", triples, NULL};
     return bench_program_trial(c->program, c->name, arguments, 60 + 10 * min_time_s, error,
@@ -349,7 +349,7 @@ static int run_all(const struct bench_selection *selection, const struct flags *
 
 int bench_gbench(int argc, char **argv)
 {
-    struct flags f = {.repetitions = 1, .min_time_s = 0.035, .filter = "",
+    struct flags f = {.repetitions = 1, .min_time_s = 0.016, .filter = "",
                       .out_format = JSON};
     char error[600] = "no memory";
     for (int i = 1; i < argc; i++) {

@@ -15,6 +15,7 @@
 #include "case.h"
 #include "environment.h"
 #include "gbench.h"
+#include "handover.h"
 #include "record.h"
 #include "run.h"
 #include "select.h"
@@ -80,8 +81,10 @@ static const char run_text[] =
 
 static const char trial_text[] =
     "usage: corobench trial CASE [options]\n"
-    "  --epoch-ms X         shortest timed epoch (1)\n"
-    "  --triples N          timed triples: N, 2N and 4N ops each (5)\n"
+    "  --epoch-ms X         shortest timed epoch (0.25)\n"
+    "  --triples N          timed triples: N, 2N and 4N ops each (9)\n"
+    "  --core-width X       independent additions per cycle that this core does when it has\n"
+    "                       no busy sibling (default: the most that the trial sees)\n"
     "  --events A,B         hardware events by libpfm4 name\n"
     "  --count-ops N        no timing: N and 2N ops between breakpoints, for a tracer\n"
     "  --fixed-ops N        no timing: N ops once, for an outside instrument\n"
@@ -113,7 +116,7 @@ static int usage_error(const char *format, const char *word)
 
 enum option_id {
     OPT_HELP = 256, OPT_REGEX, OPT_PROFILE, OPT_FORMAT, OPT_MAX_REL_CI,
-    OPT_TIME_BUDGET, OPT_MIN_ROUNDS, OPT_MAX_ROUNDS, OPT_EPOCH_MS, OPT_TRIPLES,
+    OPT_TIME_BUDGET, OPT_MIN_ROUNDS, OPT_MAX_ROUNDS, OPT_EPOCH_MS, OPT_TRIPLES, OPT_CORE_WIDTH,
     OPT_TRIAL_TIMEOUT, OPT_EVENTS, OPT_SEED, OPT_RESULTS, OPT_OUTPUT, OPT_RESUME,
     OPT_REPORT, OPT_COUNT_OPS, OPT_FIXED_OPS, OPT_OPS, OPT_NO_DISASSEMBLY
 };
@@ -216,12 +219,20 @@ static const struct bench_entry *own_case(struct own_cases *own, const char *nam
 
 /* -------------------------------------------------------------------- list */
 
+/* Worth a count in every run: one thread, and no batches that would take minutes to step. */
+static bool is_countable(const struct bench_entry *entry)
+{
+    const struct bench_case *spec = entry->spec;
+    return spec->run && !(spec->flags & BENCH_THREADS) && spec->ops_multiple <= 1;
+}
+
 static void print_own_case(const struct bench_entry *entry)
 {
     json_t *what = bench_entry_json(entry);
     json_object_set_new(what, "profile",
                         json_string(bench_profile_name(entry->spec->profile)));
     json_object_set_new(what, "timed", json_boolean(entry->spec->run != NULL));
+    json_object_set_new(what, "countable", json_boolean(is_countable(entry)));
     json_object_set_new(what, "skipped",
                         entry->skipped ? json_string(entry->skipped) : json_null());
     char *line = bench_record_line(what);
@@ -494,6 +505,7 @@ static int cmd_trial(int argc, char **argv)
     static const struct option options[] = {{"help", 0, NULL, OPT_HELP},
                                             {"epoch-ms", 1, NULL, OPT_EPOCH_MS},
                                             {"triples", 1, NULL, OPT_TRIPLES},
+                                            {"core-width", 1, NULL, OPT_CORE_WIDTH},
                                             {"events", 1, NULL, OPT_EVENTS},
                                             {"count-ops", 1, NULL, OPT_COUNT_OPS},
                                             {"fixed-ops", 1, NULL, OPT_FIXED_OPS},
@@ -509,6 +521,8 @@ static int cmd_trial(int argc, char **argv)
             code = parse_real(optarg, 0.001, 10000, &o.epoch_ms);
         else if (option == OPT_TRIPLES)
             code = parse_int(optarg, 1, 1000, &o.triples);
+        else if (option == OPT_CORE_WIDTH)
+            code = parse_real(optarg, 0, 64, &o.core_width);
         else if (option == OPT_EVENTS)
             o.events = optarg;
         else if (option == OPT_COUNT_OPS)
@@ -605,21 +619,6 @@ static int cmd_doctor(int argc, char **argv)
 }
 
 /* ------------------------------------------------------- report and compare */
-
-int bench_hand_over(const char *verb, const char *const *arguments)
-{
-    char script[4096];
-    char *argv[256] = {COROBENCH_PYTHON, script};
-    size_t n = 2;
-    const char *scripts = getenv("COROBENCH_EXEC_PATH"); /* as git's GIT_EXEC_PATH */
-    snprintf(script, sizeof script, "%s/%s", scripts ? scripts : COROBENCH_SCRIPTS, verb);
-    for (; arguments && *arguments && n < sizeof argv / sizeof *argv - 1; arguments++)
-        argv[n++] = (char *)*arguments;
-    fflush(NULL);
-    execv(argv[0], argv);
-    fprintf(stderr, "corobench: cannot run %s %s: %s\n", argv[0], script, strerror(errno));
-    return 1;
-}
 
 static int cmd_script(int argc, char **argv)
 {

@@ -389,3 +389,22 @@ json_t *bench_program_trial(const struct bench_program *program, const char *cas
     free(output);
     return record;
 }
+
+json_t *bench_program_count(const struct bench_program *program, const char *case_name,
+                            char *error, size_t error_bytes)
+{
+    char *argv[] = {(char *)program->path, "count", (char *)case_name, "--format", "json",
+                    "--no-disassembly", "--ops", "16", NULL};
+    char *output = run_child(argv, 10, error, error_bytes);
+    if (!output)
+        return NULL;
+    json_t *count = json_loads(output, JSON_REJECT_DUPLICATES, NULL);
+    json_t *per_op = json_incref(json_object_get(count, "per_op"));
+    json_decref(count);
+    free(output);
+    if (json_is_object(per_op))
+        return per_op;
+    json_decref(per_op);
+    snprintf(error, error_bytes, "it could not be stepped here: `corobench count` says why");
+    return NULL;
+}

@@ -2,12 +2,15 @@
  *
  * program.h: the programs that have cases (this one, and each peer), as child processes.
  *
- * The trial protocol is two calls, spoken by this program and by any peer:
+ * The trial protocol, spoken by this program and by any peer:
  *
  *     PROGRAM list --format json      prints a JSON line per case: the fields of a trial
  *                                     record that say what the case is, plus "profile",
- *                                     "timed" and "skipped"
+ *                                     "timed", "countable" and "skipped"
  *     PROGRAM trial CASE [options]    prints one trial record as one JSON line
+ *     PROGRAM count CASE --format json --no-disassembly --ops N
+ *                                     for a case that it calls countable: exact counts per
+ *                                     op, {"per_op": {"instructions": {"value": 14}, ...}}
  *
  * A child is not trusted: it has a time limit, its output a size limit, it runs in a
  * process group of its own that is killed when it is done, and what it prints is checked.
@@ -47,5 +50,9 @@ json_t *bench_program_list(const struct bench_program *program, char *error,
 json_t *bench_program_trial(const struct bench_program *program, const char *case_name,
                             const char *const *arguments, double timeout_s, char *error,
                             size_t error_bytes);
+
+/* The "per_op" object of the case's count. NULL with a sentence in `error`. */
+json_t *bench_program_count(const struct bench_program *program, const char *case_name,
+                            char *error, size_t error_bytes);
 
 #endif

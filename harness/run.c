@@ -1,34 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-#include "run.h"
+#include "runner.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "environment.h"
+#include "handover.h"
 #include "progress.h"
 #include "record.h"
-#include "select.h"
 #include "stats.h"
-#include "version.h"
 
-enum { ATTEMPTS_MAX = 3, FAILURES_MAX = 2 };
+enum { ATTEMPTS_MAX = 3 };
 static const double contaminated_share = 0.2;
 
 /* What a profile means. The budget is for the rounds alone: building the report adds some
  * ten seconds. Six rounds are the fewest that have an exact 95 % interval. */
 static const struct bench_run_options profile_options[BENCH_PROFILES] = {
-    [BENCH_QUICK] = {.max_rel_ci = 0.02, .time_budget_s = 30, .epoch_ms = 1, .triples = 3,
+    [BENCH_QUICK] = {.max_rel_ci = 0.02, .time_budget_s = 30, .epoch_ms = 0.25, .triples = 5,
                      .rounds_min = 6, .rounds_max = 40},
-    [BENCH_DEFAULT] = {.max_rel_ci = 0.01, .time_budget_s = 255, .epoch_ms = 1,
-                       .triples = 5, .rounds_min = 6, .rounds_max = 60},
-    [BENCH_FULL] = {.max_rel_ci = 0.01, .time_budget_s = 0, .epoch_ms = 2, .triples = 7,
+    [BENCH_DEFAULT] = {.max_rel_ci = 0.01, .time_budget_s = 255, .epoch_ms = 0.25,
+                       .triples = 9, .rounds_min = 6, .rounds_max = 60},
+    [BENCH_FULL] = {.max_rel_ci = 0.01, .time_budget_s = 0, .epoch_ms = 0.5, .triples = 15,
                     .rounds_min = 10, .rounds_max = 60},
 };
 
@@ -39,30 +36,6 @@ void bench_run_options_init(struct bench_run_options *options, enum bench_profil
     options->results = "results";
     options->trial_timeout_s = 120;
 }
-
-/* A case in a run: what has come of it. */
-struct subject {
-    const struct bench_selected *selected;
-    double *ns;
-    size_t count;
-    int failures;    /* in a row */
-    int done_round;  /* the last round it has a record of; -1 */
-    bool over;       /* skipped, or failed too often: not asked again */
-};
-
-struct runner {
-    struct bench_run_options *options;
-    struct bench_selection selection;
-    struct subject *subjects;
-    size_t count;
-    char id[64], path[4096];
-    int fd;
-    int round;
-    json_int_t trials, rejected, skipped, failed;
-    uint64_t started_ns;
-    double round_s_max;
-    struct progress *progress;
-};
 
 static uint64_t splitmix64(uint64_t *state)
 {
@@ -90,112 +63,59 @@ static double elapsed_s(const struct runner *r)
     return (double)(bench_now_ns() - r->started_ns) / 1e9;
 }
 
-/* ----------------------------------------------------------------- records */
-
-static bool append(struct runner *r, json_t *record)
-{
-    int err = bench_record_append(r->fd, record);
-    if (err)
-        fprintf(stderr, "corobench: cannot write %s: %s\n", r->path, strerror(-err));
-    json_decref(record);
-    return !err;
-}
-
-static json_t *environment_record(const struct runner *r)
-{
-    const struct bench_run_options *o = r->options;
-    char utc[32], slug[128];
-    time_t now = time(NULL);
-    struct tm tm;
-    strftime(utc, sizeof utc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-    bench_machine_slug(slug, sizeof slug);
-    json_t *cases = json_array();
-    for (size_t i = 0; i < r->count; i++)
-        json_array_append_new(cases, json_string(r->subjects[i].selected->name));
-    json_t *options = json_pack(
-        "{s:f, s:f, s:f, s:i, s:i, s:i, s:O, s:o}", "max_rel_ci", o->max_rel_ci,
-        "time_budget_s", o->time_budget_s, "epoch_ms", o->epoch_ms, "triples", o->triples,
-        "min_rounds", o->rounds_min, "max_rounds", o->rounds_max, "filter", o->patterns,
-        "events", o->events ? json_string(o->events) : json_null());
-    return json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:O}",
-        "schema", BENCH_SCHEMA, "kind", "environment", "run", r->id, "time_utc", utc, "seed",
-        (json_int_t)o->seed, "profile", bench_profile_name(o->profile), "machine", slug,
-        "program", "version", COROBENCH_VERSION, "compiler", COROBENCH_COMPILER, "options",
-        COROBENCH_OPTIONS, "options", options, "facts", bench_environment_json(), "cases",
-        cases, "peers", r->selection.peers);
-}
-
-static json_t *end_record(const struct runner *r, const char *reason)
-{
-    return json_pack("{s:i, s:s, s:s, s:i, s:s, s:I, s:I, s:I, s:I}", "schema", BENCH_SCHEMA,
-                     "kind", "end", "run", r->id, "rounds", r->round, "reason", reason,
-                     "trials", r->trials, "rejected", r->rejected, "skipped", r->skipped,
-                     "failed", r->failed);
-}
-
-/* A record for what has none of its own: a case that the machine lacks the placement for,
- * or a trial whose process failed. */
-static json_t *bare_trial(const struct subject *s, const char *skipped, const char *error)
-{
-    json_t *record = json_pack(
-        "{s:i, s:s, s:i, s:{}, s:[], s:{}, s:[], s:{}, s:o, s:o}", "schema", BENCH_SCHEMA,
-        "kind", "trial", "ops", 0, "metrics", "epochs", "checks", "flags", "notes",
-        "skipped", skipped ? bench_json_text(skipped) : json_null(), "error",
-        error ? bench_json_text(error) : json_null());
-    const char *key;
-    json_t *value;
-    json_object_foreach (s->selected->what, key, value)
-        if (!json_object_get(record, key) && strcmp(key, "profile") && strcmp(key, "timed"))
-            json_object_set(record, key, value);
-    return record;
-}
-
-static void stamp(const struct runner *r, json_t *record, int attempt)
-{
-    json_object_set_new(record, "run", json_string(r->id));
-    json_object_set_new(record, "round", json_integer(r->round));
-    json_object_set_new(record, "arm", json_string("main"));
-    json_object_set_new(record, "attempt", json_integer(attempt));
-}
-
-/* Takes a trial record into the tallies, whether just made or read from a resumed file. */
-static void tally(struct runner *r, struct subject *s, const json_t *record)
-{
-    const json_t *ns =
-        json_object_get(json_object_get(json_object_get(record, "metrics"), "ns"), "value");
-    s->done_round = (int)json_integer_value(json_object_get(record, "round"));
-    r->trials++;
-    if (json_is_string(json_object_get(record, "skipped"))) {
-        s->over = true;
-        r->skipped++;
-    } else if (json_is_string(json_object_get(record, "error"))) {
-        s->over = ++s->failures >= FAILURES_MAX;
-        r->failed++;
-    } else {
-        double *grown = realloc(s->ns, (s->count + 1) * sizeof *s->ns);
-        s->failures = 0;
-        if (grown)
-            s->ns = grown; /* also where ns is null: the old pointer is gone */
-        if (grown && json_is_number(ns))
-            s->ns[s->count++] = json_number_value(ns);
-    }
-}
-
 /* ------------------------------------------------------------------ trials */
+
+/* The CPU of flow 0, as a key; false where the case has none. */
+static bool first_cpu(const json_t *what, char *key, size_t key_bytes)
+{
+    const json_t *cpu = json_array_get(json_object_get(what, "cpus"), 0);
+    snprintf(key, key_bytes, "%lld", (long long)json_integer_value(cpu));
+    return json_is_integer(cpu);
+}
+
+/* A trial alone cannot tell a core that is shared all along from a narrow one: the runner
+ * remembers the widest that each CPU has shown. The third-widest, as one may be a fluke. */
+static double known_width(const struct runner *r, const char *cpu)
+{
+    return json_number_value(json_array_get(json_object_get(r->widths, cpu), 2));
+}
+
+static void remember_width(struct runner *r, const json_t *record)
+{
+    char cpu[24];
+    double width = json_number_value(
+        json_object_get(json_object_get(record, "checks"), "core_width"));
+    if (!first_cpu(record, cpu, sizeof cpu) || width <= 0)
+        return;
+    json_t *widest = json_object_get(r->widths, cpu);
+    if (!widest) {
+        widest = json_array();
+        json_object_set_new(r->widths, cpu, widest);
+    }
+    size_t i = 0;
+    while (i < json_array_size(widest) &&
+           json_number_value(json_array_get(widest, i)) >= width)
+        i++;
+    json_array_insert_new(widest, i, json_real(width));
+    json_array_remove(widest, 3);
+}
 
 static json_t *make_trial(struct runner *r, struct subject *s)
 {
-    char epoch[32], triples[16], error[600];
+    char epoch[32], triples[16], width[32], cpu[24] = "", error[600];
+    first_cpu(s->selected->what, cpu, sizeof cpu);
     snprintf(epoch, sizeof epoch, "%.6g", r->options->epoch_ms);
     snprintf(triples, sizeof triples, "%d", r->options->triples);
-    const char *arguments[] = {"--epoch-ms", epoch,    "--triples",         triples,
-                               r->options->events ? "--events" : NULL,
+    snprintf(width, sizeof width, "%.4g", known_width(r, cpu));
+    const char *arguments[] = {"--epoch-ms", epoch, "--triples", triples, "--core-width",
+                               width, r->options->events ? "--events" : NULL,
                                r->options->events, NULL};
     json_t *record = bench_program_trial(s->selected->program, s->selected->name, arguments,
                                          r->options->trial_timeout_s, error, sizeof error);
-    if (!record && !bench_interrupted)
-        record = bare_trial(s, NULL, error);
+    if (record)
+        remember_width(r, record);
+    else if (!bench_interrupted)
+        record = runner_bare_trial(s, NULL, error);
     return record;
 }
 
@@ -216,7 +136,8 @@ static json_t *rejection_reasons(const json_t *record)
         const char *check, *words;
     } causes[] = {{"kernel_switches_involuntary", "involuntary switches"},
                   {"steal_ticks", "ticks stolen by the hypervisor"},
-                  {"migrations", "migrations"}};
+                  {"migrations", "migrations"},
+                  {"triples_crowded", "triples beside a busy sibling thread"}};
     json_t *reasons = json_array();
     for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
         double n = json_number_value(json_object_get(checks, causes[i].check));
@@ -226,29 +147,63 @@ static json_t *rejection_reasons(const json_t *record)
     return reasons;
 }
 
+/* Counts are exact, so that one trial of each case, in the first round, has them. */
+static void add_counts(const struct subject *s, json_t *record)
+{
+    static const struct {
+        const char *key, *metric, *unit;
+    } counts[] = {{"instructions", "instructions_stepped", "instructions/op"},
+                  {"bytes_stored", "bytes_stored", "B/op"},
+                  {"bytes_loaded", "bytes_loaded", "B/op"}};
+    char error[600] = "";
+    json_t *per_op = bench_program_count(s->selected->program, s->selected->name, error,
+                                         sizeof error);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        json_t *value = json_object_get(json_object_get(per_op, counts[i].key), "value");
+        json_t *metric = json_pack("{s:s, s:s}", "unit", counts[i].unit, "source",
+                                   json_is_number(value) ? "singlestep" : "none");
+        json_object_set(metric, "value", json_is_number(value) ? value : json_null());
+        if (!json_is_number(value))
+            json_object_set_new(metric, "reason", bench_json_text(
+                error[0] ? error : "what an instruction stores is not decoded on this CPU"));
+        json_object_set_new(json_object_get(record, "metrics"), counts[i].metric, metric);
+    }
+    json_decref(per_op);
+}
+
+static bool wants_counts(const struct runner *r, const struct subject *s,
+                         const json_t *record)
+{
+    return r->round == 0 && s->selected->countable &&
+           json_is_null(json_object_get(record, "error")) &&
+           json_is_null(json_object_get(record, "skipped"));
+}
+
 /* Makes one trial and writes it. Sets *again when it was rejected and may be repeated.
  * False when records can no longer be written. */
 static bool run_one(struct runner *r, struct subject *s, int attempt, bool *again)
 {
     *again = false;
     progress_case(r->progress, s->selected->name);
-    json_t *record = s->selected->skipped ? bare_trial(s, s->selected->skipped, NULL)
+    json_t *record = s->selected->skipped ? runner_bare_trial(s, s->selected->skipped, NULL)
                                           : make_trial(r, s);
     if (!record)
         return bench_interrupted; /* else no memory */
-    stamp(r, record, attempt);
+    runner_stamp(r, record, attempt);
     if (is_contaminated(record)) {
         json_object_set_new(record, "kind", json_string("rejection"));
         json_object_set_new(record, "reasons", rejection_reasons(record));
         r->rejected++;
         *again = attempt + 1 < ATTEMPTS_MAX;
-        return append(r, record);
+        return runner_append(r, record);
     }
     const char *error = json_string_value(json_object_get(record, "error"));
     if (error)
         progress_line(r->progress, "failed: %s: %s", s->selected->name, error);
-    tally(r, s, record);
-    return append(r, record);
+    if (wants_counts(r, s, record))
+        add_counts(s, record);
+    runner_tally(r, s, record);
+    return runner_append(r, record);
 }
 
 /* Every case that has no record of this round yet; the rejected again after the others. */
@@ -356,192 +311,12 @@ static void watch_signals(void (*handler)(int))
     sigaction(SIGTERM, &action, NULL);
 }
 
-/* -------------------------------------------------------------- start, end */
-
-int bench_run_filter(const json_t *patterns, struct bench_filter *filter, char *error,
-                     size_t error_bytes)
-{
-    size_t i;
-    json_t *pattern;
-    json_array_foreach (patterns, i, pattern) {
-        const char *kind = json_string_value(json_array_get(pattern, 0));
-        const char *text = json_string_value(json_array_get(pattern, 1));
-        if (!kind || !text) {
-            snprintf(error, error_bytes, "a pattern in the record is malformed");
-            return -EINVAL;
-        }
-        int err = strcmp(kind, "regex") == 0
-                      ? bench_filter_regex(filter, text, false, error, error_bytes)
-                      : bench_filter_glob(filter, text, error, error_bytes);
-        if (err)
-            return err;
-    }
-    return 0;
-}
-
-static int fault(const char *sentence, int code)
-{
-    fprintf(stderr, "corobench: %s\n", sentence);
-    return code;
-}
-
-static int select_cases(struct runner *r)
-{
-    char error[600] = "no memory";
-    struct bench_filter *filter = bench_filter_new();
-    int err = filter ? bench_run_filter(r->options->patterns, filter, error, sizeof error)
-                     : -ENOMEM;
-    if (!err)
-        err = bench_select(&r->selection, filter, r->options->profile, error, sizeof error);
-    bench_filter_free(filter);
-    if (err)
-        return fault(error, err == -EINVAL ? 2 : 1);
-    r->count = r->selection.count;
-    if (r->count == 0)
-        return fault("no case matches; `corobench list` shows what there is "
-                     "(and --profile full has more)",
-                     2);
-    r->subjects = calloc(r->count, sizeof *r->subjects);
-    for (size_t i = 0; r->subjects && i < r->count; i++) {
-        r->subjects[i].selected = &r->selection.cases[i];
-        r->subjects[i].done_round = -1;
-    }
-    return r->subjects ? 0 : fault("no memory", 1);
-}
-
-static void name_run(struct runner *r, int suffix)
-{
-    char stamp_utc[32], more[16] = "", slug[128];
-    time_t now = time(NULL);
-    struct tm tm;
-    strftime(stamp_utc, sizeof stamp_utc, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
-    if (suffix)
-        snprintf(more, sizeof more, "-%d", suffix + 1);
-    snprintf(r->id, sizeof r->id, "%s-%s%s", stamp_utc,
-             bench_profile_name(r->options->profile), more);
-    bench_machine_slug(slug, sizeof slug);
-    if (r->options->output)
-        snprintf(r->path, sizeof r->path, "%s", r->options->output);
-    else
-        snprintf(r->path, sizeof r->path, "%s/%s/%s.jsonl", r->options->results, slug,
-                 r->id);
-}
-
-static int create_file(struct runner *r)
-{
-    int suffix = 0;
-    do {
-        name_run(r, suffix);
-        r->fd = bench_record_create(r->path);
-    } while (r->fd == -EEXIST && !r->options->output && ++suffix < 100);
-    if (r->fd >= 0)
-        return 0;
-    fprintf(stderr, "corobench: cannot create %s: %s\n", r->path, strerror(-r->fd));
-    return r->fd == -EEXIST && r->options->output
-               ? fault("it is never overwritten: name another file, or go on with it "
-                       "by --resume",
-                       2)
-               : 1;
-}
-
-/* Options and selection of the run that is to go on: its environment record has them. */
-static int adopt_environment(struct runner *r, const json_t *environment)
-{
-    struct bench_run_options *o = r->options;
-    const json_t *options = json_object_get(environment, "options");
-    const char *id = json_string_value(json_object_get(environment, "run"));
-    const char *profile = json_string_value(json_object_get(environment, "profile"));
-    const char *kind = json_string_value(json_object_get(environment, "kind"));
-    if (!id || !profile || !kind || strcmp(kind, "environment") || !options ||
-        !json_is_array(json_object_get(options, "filter")) ||
-        bench_profile_parse(profile, &o->profile))
-        return fault("that file does not begin with a run's environment: not resumed", 1);
-    snprintf(r->id, sizeof r->id, "%s", id);
-    o->seed = (uint64_t)json_integer_value(json_object_get(environment, "seed"));
-    o->max_rel_ci = json_number_value(json_object_get(options, "max_rel_ci"));
-    o->time_budget_s = json_number_value(json_object_get(options, "time_budget_s"));
-    o->epoch_ms = json_number_value(json_object_get(options, "epoch_ms"));
-    o->triples = (int)json_integer_value(json_object_get(options, "triples"));
-    o->rounds_min = (int)json_integer_value(json_object_get(options, "min_rounds"));
-    o->rounds_max = (int)json_integer_value(json_object_get(options, "max_rounds"));
-    const char *events = json_string_value(json_object_get(options, "events"));
-    o->events = events ? strdup(events) : NULL;
-    json_decref(o->patterns);
-    o->patterns = json_incref(json_object_get(options, "filter"));
-    return 0;
-}
-
-static struct subject *subject_named(struct runner *r, const char *name)
-{
-    for (size_t i = 0; name && i < r->count; i++)
-        if (strcmp(r->subjects[i].selected->name, name) == 0)
-            return &r->subjects[i];
-    return NULL;
-}
-
-/* Takes what the file has into the tallies; the first round that lacks a case is next. */
-static void adopt_trials(struct runner *r, const json_t *records)
-{
-    size_t i;
-    json_t *record;
-    json_array_foreach (records, i, record) {
-        const char *kind = json_string_value(json_object_get(record, "kind"));
-        struct subject *s =
-            subject_named(r, json_string_value(json_object_get(record, "case")));
-        if (kind && strcmp(kind, "rejection") == 0)
-            r->rejected++;
-        else if (s && kind && strcmp(kind, "trial") == 0)
-            tally(r, s, record);
-    }
-    int last = -1;
-    for (size_t c = 0; c < r->count; c++)
-        if (r->subjects[c].done_round > last)
-            last = r->subjects[c].done_round;
-    r->round = last < 0 ? 0 : last;
-}
-
-static int resume(struct runner *r)
-{
-    char error[4400];
-    json_t *records = bench_record_read(r->options->resume, error, sizeof error);
-    if (!records)
-        return fault(error, 1);
-    int code = adopt_environment(r, json_array_get(records, 0));
-    if (!code)
-        code = select_cases(r);
-    if (!code) {
-        snprintf(r->path, sizeof r->path, "%s", r->options->resume);
-        r->fd = bench_record_open_append(r->path);
-        if (r->fd < 0) {
-            fprintf(stderr, "corobench: cannot go on with %s: %s\n", r->path,
-                    r->fd == -EWOULDBLOCK ? "another run is writing it" : strerror(-r->fd));
-            code = 1;
-        } else {
-            adopt_trials(r, records);
-        }
-    }
-    json_decref(records);
-    return code;
-}
-
-static int start(struct runner *r)
-{
-    int code = r->options->resume ? resume(r) : select_cases(r);
-    if (!code && !r->options->resume)
-        code = create_file(r);
-    if (code)
-        return code;
-    r->started_ns = bench_now_ns();
-    return append(r, environment_record(r)) ? 0 : 1;
-}
-
 /* Says how it went, on stderr; the path of the records, alone, on stdout. */
 static int conclude(struct runner *r, const char *reason)
 {
     const char *name = "";
-    double share = r->trials + r->rejected
-                       ? (double)r->rejected / (double)(r->trials + r->rejected)
-                       : 0;
+    json_int_t made = r->trials - r->skipped + r->rejected;
+    double share = made ? (double)r->rejected / (double)made : 0;
     double width = widest(r, &name);
     fprintf(stderr,
             "%d rounds, stopped by: %s; %lld trials, %lld rejected (%.1f %%), %lld skipped, "
@@ -555,9 +330,9 @@ static int conclude(struct runner *r, const char *reason)
     if (r->failed)
         return 1;
     if (r->skipped == r->trials)
-        return fault("nothing could run here: every case was skipped", 77);
+        return runner_fault("nothing could run here: every case was skipped", 77);
     if (share > contaminated_share)
-        return fault("contaminated: over 20 % of the trials were rejected; "
+        return runner_fault("contaminated: over 20 % of the trials were rejected; "
                      "`corobench doctor` says what disturbs this machine",
                      4);
     return 0;
@@ -568,6 +343,7 @@ static void runner_free(struct runner *r)
     for (size_t i = 0; r->subjects && i < r->count; i++)
         free(r->subjects[i].ns);
     free(r->subjects);
+    json_decref(r->widths);
     if (r->fd >= 0)
         close(r->fd);
     bench_selection_free(&r->selection);
@@ -582,14 +358,14 @@ static int write_report(const struct runner *r, int code)
     }
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
-        return fault("the report could not be written", 1);
+        return runner_fault("the report could not be written", 1);
     return WEXITSTATUS(status) ? WEXITSTATUS(status) : code;
 }
 
 int bench_run(struct bench_run_options *options)
 {
-    struct runner r = {.options = options, .fd = -1};
-    int code = start(&r);
+    struct runner r = {.options = options, .fd = -1, .widths = json_object()};
+    int code = runner_start(&r);
     if (code) {
         runner_free(&r);
         return code;
@@ -600,7 +376,7 @@ int bench_run(struct bench_run_options *options)
     progress_end(r.progress);
     watch_signals(SIG_DFL);
     int signal = bench_interrupted;
-    if (!reason || !append(&r, end_record(&r, reason))) {
+    if (!reason || !runner_append(&r, runner_end_record(&r, reason))) {
         code = 1;
     } else if (signal) {
         fprintf(stderr, "interrupted: all finished trials are kept; go on with\n"

@@ -48,8 +48,4 @@ int bench_run(struct bench_run_options *options);
 int bench_run_filter(const json_t *patterns, struct bench_filter *filter, char *error,
                      size_t error_bytes);
 
-/* Replaces this process by the helper script `verb` ("report", "compare") with `arguments`
- * (NULL-terminated, may be NULL). Returns only on failure: the exit code. */
-int bench_hand_over(const char *verb, const char *const *arguments);
-
 #endif

@@ -28,7 +28,8 @@ static int keep(struct bench_selection *selection, const struct bench_program *p
         .what = json_incref(what),
         .name = json_string_value(json_object_get(what, "case")),
         .skipped = json_string_value(json_object_get(what, "skipped")),
-        .timed = json_is_true(json_object_get(what, "timed"))};
+        .timed = json_is_true(json_object_get(what, "timed")),
+        .countable = json_is_true(json_object_get(what, "countable"))};
     return 0;
 }
 

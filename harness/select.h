@@ -14,6 +14,7 @@ struct bench_selected {
     const char *name;    /* in `what` */
     const char *skipped; /* in `what`; NULL when it can run here */
     bool timed;          /* has a cost per op: `ns` */
+    bool countable;      /* `PROGRAM count CASE` tells its instructions per op */
 };
 
 struct bench_selection {

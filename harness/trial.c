@@ -16,8 +16,13 @@
 #include "singlestep.h"
 #include "stats.h"
 
-enum { POINTS = 3, TRIPLES_MAX = 1000, TRIES_PER_TRIPLE = 3 };
+enum { POINTS = 3, TRIPLES_MAX = 1000, TRIES_PER_TRIPLE = 6, WIDTH_RANK = 3 };
+/* How long a trial waits, in all, for its core to be alone. */
+static const uint64_t patience_ns = 1000000000;
 static const uint64_t point_factor[POINTS] = {1, 2, 4};
+/* Below this share of the width it has when alone, a core is shared. Alone, the width repeats
+ * within 1 %; beside a busy sibling it falls by 7 to 50 %. */
+static const double alone_share = 0.95;
 
 /* What the kernel counted for this process, and for the placement's CPUs. */
 struct kernel_counts {
@@ -28,8 +33,11 @@ struct kernel_counts {
 struct triple {
     double ns[POINTS], cpu_ns[POINTS];
     struct kernel_counts kernel[POINTS];
-    double canary_ns;
-    bool disturbed;
+    double canary_ns; /* mean of the cycle times around and between the points */
+    double width_min; /* smallest width that any of its canaries found */
+    bool interrupted; /* by what the kernel counts */
+    bool crowded;     /* by a busy sibling thread */
+    bool disturbed;   /* by either */
 };
 
 struct bench_trial {
@@ -42,7 +50,11 @@ struct bench_trial {
     uint64_t ops; /* N, once calibrated */
     uint64_t ops_expected, ops_counted;
     struct triple *triples; /* all that were made, disturbed or not */
-    int triple_count, disturbed, migrations;
+    int triple_count, disturbed, migrations, crowded;
+    /* The largest widths that canaries found here, in falling order. The third serves as the
+     * core's own: a rare reading is far too high. */
+    double widths[WIDTH_RANK];
+    uint64_t waited_ns;
     double involuntary, voluntary, steal_ticks; /* over all triples */
     double nonlinearity, fixed_ns;
 };
@@ -216,14 +228,78 @@ static bool involuntary_disturbs(const struct bench_trial *t)
     return !(flags & BENCH_THREADS) || t->entry->place != BENCH_SAME_CPU;
 }
 
+static void insert_width(struct bench_trial *t, double width)
+{
+    for (int i = 0; i < WIDTH_RANK; i++) {
+        if (width > t->widths[i]) {
+            double next = t->widths[i];
+            t->widths[i] = width;
+            width = next;
+        }
+    }
+}
+
+static double core_width(const struct bench_trial *t)
+{
+    double known = t->options->core_width, seen = t->widths[WIDTH_RANK - 1];
+    return known > seen ? known : seen;
+}
+
+static struct bench_canary take_canary(struct bench_trial *t)
+{
+    struct bench_canary canary = bench_canary_now();
+    insert_width(t, canary.width);
+    return canary;
+}
+
+/* No use in timing what would be thrown away: neighbours come and go in tens of ms. */
+static void wait_until_alone(struct bench_trial *t)
+{
+    uint64_t start = bench_now_ns();
+    while (take_canary(t).width < alone_share * core_width(t) &&
+           t->waited_ns + (bench_now_ns() - start) < patience_ns)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    t->waited_ns += bench_now_ns() - start;
+}
+
+static void canary_for(struct bench_trial *t, struct triple *triple)
+{
+    struct bench_canary canary = take_canary(t);
+    triple->canary_ns += canary.cycle_ns / (POINTS + 1);
+    if (canary.width < triple->width_min)
+        triple->width_min = canary.width;
+}
+
+static bool run_points(struct bench_trial *t, struct triple *triple, bool upwards)
+{
+    triple->width_min = HUGE_VAL;
+    canary_for(t, triple);
+    for (int i = 0; i < POINTS; i++) {
+        if (!run_point(t, triple, upwards ? i : POINTS - 1 - i))
+            return false;
+        canary_for(t, triple);
+    }
+    return true;
+}
+
+/* Over all triples so far, as what the core's width is becomes known only with time. */
+static void judge_triples(struct bench_trial *t)
+{
+    t->crowded = t->disturbed = 0;
+    for (int i = 0; i < t->triple_count; i++) {
+        struct triple *triple = &t->triples[i];
+        triple->crowded = triple->width_min < alone_share * core_width(t);
+        triple->disturbed = triple->crowded || triple->interrupted;
+        t->crowded += triple->crowded;
+        t->disturbed += triple->disturbed;
+    }
+}
+
 static bool run_triple(struct bench_trial *t, struct triple *triple, bool upwards)
 {
     double steal_before = steal_ticks(t);
-    double canary_before_ns = bench_canary_ns();
-    for (int i = 0; i < POINTS; i++)
-        if (!run_point(t, triple, upwards ? i : POINTS - 1 - i))
-            return false;
-    triple->canary_ns = (canary_before_ns + bench_canary_ns()) / 2;
+    if (!run_points(t, triple, upwards))
+        return false;
     double stolen = steal_ticks(t) - steal_before, involuntary = 0;
     for (int i = 0; i < POINTS; i++) {
         involuntary += triple->kernel[i].involuntary;
@@ -233,9 +309,10 @@ static bool run_triple(struct bench_trial *t, struct triple *triple, bool upward
     t->involuntary += involuntary;
     t->steal_ticks += stolen;
     t->migrations += migrated;
-    triple->disturbed =
+    triple->interrupted =
         stolen > 0 || migrated || (involuntary_disturbs(t) && involuntary > 0);
-    t->disturbed += triple->disturbed;
+    t->triple_count++;
+    judge_triples(t);
     return true;
 }
 
@@ -247,21 +324,33 @@ static uint64_t whole_batches(const struct bench_trial *t, uint64_t ops)
     return (ops + batch - 1) / batch * batch;
 }
 
-/* Finds N such that N ops last `epoch_ns`: growing from 1, then once more from a second,
- * warm reading. Epochs that are reported play no part (DESIGN rule 2). */
+/* Grows N until N ops last `epoch_ns`. */
+static bool grow_ops(struct bench_trial *t, double epoch_ns, double *ns)
+{
+    while (timed_run(t, t->ops, ns)) {
+        if (*ns >= epoch_ns)
+            return true;
+        double growth = *ns > 0 ? 1.2 * epoch_ns / *ns : 10;
+        growth = growth > 10 ? 10 : growth < 1.5 ? 1.5 : growth;
+        t->ops = whole_batches(t, (uint64_t)ceil((double)t->ops * growth));
+    }
+    return false;
+}
+
+/* N from 1 upwards, then once more from a second, warm reading. Epochs that are reported play
+ * no part (DESIGN rule 2). DESIGN asks for an epoch of at least 1 ms; the default is a quarter
+ * of that, because a triple must fit between two visits of a neighbour, and the slope
+ * removes what the clock costs. An op so slow that few fit gets the whole millisecond. */
 static bool calibrate(struct bench_trial *t, double epoch_ns)
 {
+    enum { OPS_FEW = 64 };
     double ns;
     t->ops = whole_batches(t, 1);
-    for (;;) {
-        if (!timed_run(t, t->ops, &ns))
-            return false;
-        if (ns >= epoch_ns)
-            break;
-        double growth = ns > 0 ? 1.2 * epoch_ns / ns : 10;
-        growth = growth > 10 ? 10 : growth < 1.5 ? 1.5 : growth;
-        t->ops = (uint64_t)ceil((double)t->ops * growth);
-    }
+    if (!grow_ops(t, epoch_ns, &ns) ||
+        (t->ops < OPS_FEW && epoch_ns < 1e6 && !grow_ops(t, 1e6, &ns)))
+        return false;
+    if (t->ops < OPS_FEW && epoch_ns < 1e6)
+        epoch_ns = 1e6;
     if (!timed_run(t, t->ops, &ns))
         return false;
     double scaled = ceil((double)t->ops * epoch_ns / (ns > 0 ? ns : 1));
@@ -280,9 +369,9 @@ static bool run_triples(struct bench_trial *t)
         return bench_fail(t, "no memory for %d triples", tries), false;
     uint64_t start = bench_now_ns();
     for (int i = 0; i < tries && i - t->disturbed < wanted; i++) {
+        wait_until_alone(t);
         if (!run_triple(t, &t->triples[i], i % 2 == 0))
             return false;
-        t->triple_count++;
         /* An op so slow that three triples take seconds is precise enough with three. */
         if (i >= 2 && bench_now_ns() - start > 2000000000u)
             break;
@@ -334,14 +423,28 @@ static double figure_fixed_ns(const struct bench_trial *t, const struct triple *
     return mean - slope(triple->ns, t->ops) * (double)t->ops * 7 / 3;
 }
 
-static double over_triples(const struct bench_trial *t, figure_fn *figure)
+static size_t figures(const struct bench_trial *t, figure_fn *figure, double *values)
 {
-    double values[TRIPLES_MAX * TRIES_PER_TRIPLE];
     size_t n = 0;
     for (int i = 0; i < t->triple_count; i++)
         if (!t->triples[i].disturbed || is_contaminated(t))
             values[n++] = figure(t, &t->triples[i]);
-    return bench_median(values, n);
+    return n;
+}
+
+static double over_triples(const struct bench_trial *t, figure_fn *figure)
+{
+    double values[TRIPLES_MAX * TRIES_PER_TRIPLE];
+    return bench_median(values, figures(t, figure, values));
+}
+
+/* Bent by more than 5 %, and surely bent at all: the bend's 95 % interval excludes 0. */
+static bool is_nonlinear(const struct bench_trial *t)
+{
+    double bends[TRIPLES_MAX * TRIES_PER_TRIPLE];
+    size_t lo, hi, n = figures(t, figure_bend, bends);
+    return fabs(bench_median(bends, n)) > 0.05 && bench_median_ranks(n, &lo, &hi) == 0 &&
+           bends[lo] * bends[hi] > 0;
 }
 
 /* The kernel's counts are whole numbers, few per epoch: their slope is taken over the sums. */
@@ -385,7 +488,7 @@ static void report_times(struct bench_trial *t)
     prove_kernel_switches(t, voluntary, involuntary);
     t->nonlinearity = over_triples(t, figure_bend);
     t->fixed_ns = over_triples(t, figure_fixed_ns);
-    if (fabs(t->nonlinearity) > 0.05)
+    if (is_nonlinear(t))
         flag(t, "nonlinear");
     if (ns < 0)
         flag(t, "negative");
@@ -524,12 +627,13 @@ static json_t *epochs_json(const struct bench_trial *t)
 static json_t *checks_json(const struct bench_trial *t)
 {
     return json_pack(
-        "{s:I, s:I, s:f, s:f, s:f, s:i, s:i, s:i, s:f, s:f}", "ops_expected",
+        "{s:I, s:I, s:f, s:f, s:f, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "ops_expected",
         (json_int_t)t->ops_expected, "ops_counted", (json_int_t)t->ops_counted,
         "kernel_switches_voluntary", t->voluntary, "kernel_switches_involuntary",
         t->involuntary, "steal_ticks", t->steal_ticks, "migrations", t->migrations,
-        "triples", t->triple_count, "triples_disturbed", t->disturbed, "nonlinearity",
-        t->nonlinearity, "fixed_ns", t->fixed_ns);
+        "triples", t->triple_count, "triples_disturbed", t->disturbed, "triples_crowded",
+        t->crowded, "core_width", t->widths[WIDTH_RANK - 1], "nonlinearity", t->nonlinearity, "fixed_ns",
+        t->fixed_ns);
 }
 
 static json_t *trial_record(struct bench_trial *t)

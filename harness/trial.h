@@ -5,16 +5,18 @@
  *   pin, setup -> warm and calibrate twice -> triples -> counters -> teardown -> record
  *
  * A triple is three timed calls of run(), with N, 2N and 4N ops (in turn upwards and
- * downwards, so that drift cancels), between two canaries. Its figure is the slope of the
- * least-squares line through the three; the trial's is the median over triples. DESIGN
- * rule 2 asks for the slope between N and 2N; the third point adds what two cannot show:
- * whether cost is linear in N at all.
+ * downwards, so that drift cancels), with a canary before, between and after. Its figure is
+ * the slope of the least-squares line through the three; the trial's is the median over
+ * triples. DESIGN rule 2 asks for the slope between N and 2N; the third point adds what two
+ * cannot show: whether cost is linear in N at all.
  *
  * A triple is disturbed when, during it, the kernel switched the flow away against its will,
- * the hypervisor stole time, or the flow was on another CPU than its own. It is kept in the
- * record, left out of the median, and made again, up to three tries for each triple wanted.
- * When fewer than half of the wanted ones are undisturbed then, the trial is contaminated and
- * the runner rejects it whole. Both decisions see the kernel's counts and no figure; and as
+ * the hypervisor stole time, the flow was on another CPU than its own, or a canary found the
+ * core shared with a busy sibling thread. (For that to end, a trial waits, a second at most in
+ * all, before each triple.) It is kept in the record, left out of the median, and made again,
+ * up to six tries for each triple wanted. When fewer than half of the wanted
+ * ones are undisturbed then, the trial is contaminated and the runner rejects it whole. Both
+ * decisions see the kernel's counts and the canary, and never the case's own figure; and as
  * every triple is calibrated to the same time, a slow op is no more exposed than a fast one.
  */
 #ifndef TRIAL_H
@@ -24,13 +26,14 @@
 #include "case.h"
 
 struct bench_trial_options {
-    double epoch_ms;     /* shortest epoch (N ops) */
+    double epoch_ms;     /* shortest epoch (N ops); see calibrate() for slow ops */
     int triples;
     const char *events;  /* --events; NULL: the default list */
+    double core_width;   /* canary's width when the core is alone, as far as is known; or 0 */
     uint64_t count_ops;  /* not 0: run(N) and run(2N) between marks, for the single-stepper */
     uint64_t fixed_ops;  /* not 0: run(N) once, nothing else, for outside instruments */
 };
-#define BENCH_TRIAL_OPTIONS_DEFAULT {.epoch_ms = 1.0, .triples = 5}
+#define BENCH_TRIAL_OPTIONS_DEFAULT {.epoch_ms = 0.25, .triples = 9}
 
 /* Runs `entry` in this process. Returns a trial record without run, round, arm and
  * attempt, which are the runner's to add; NULL only without memory. Failures and skips are
