@@ -4,6 +4,8 @@
  */
 #include "stage.h"
 
+#include <stdlib.h>
+
 enum { RUNNER_STACK_BYTES = 256 * 1024 };
 
 static void *pin_second_worker(void *arg)
@@ -95,4 +97,81 @@ int stage_close(struct stage *stage)
     stage->stack.low = NULL;
     stage->arena = NULL;
     return stage->run_error;
+}
+
+/* ---- a crew -------------------------------------------------------------------------- */
+
+static void *member_body(void *arg)
+{
+    struct stage_member *member = arg;
+    struct stage_crew *crew = member->crew;
+    uint64_t run, own;
+
+    while (!coro_chan_recv(member->go, &run)) {
+        own = crew->work(crew->arg, (size_t)(member - crew->member));
+        if (coro_chan_send(crew->counts, &own))
+            break;
+    }
+    return NULL;
+}
+
+static bool member_add(struct stage_crew *crew, size_t index)
+{
+    struct stage_member *member = &crew->member[index];
+    const struct coro_spawn_options options = {
+        .detached = true,
+        .pinned = crew->pinned,
+        .worker = (unsigned)(index % crew->stage.workers),
+    };
+
+    member->crew = crew;
+    member->go = coro_chan_new(sizeof(uint64_t), 1);
+    return member->go && coro_spawn_with(&options, member_body, member).flow;
+}
+
+static void crew_lead(void *arg)
+{
+    struct stage_crew *crew = arg;
+    uint64_t run = 0, own;
+
+    while (crew->spawned < crew->flows && member_add(crew, crew->spawned))
+        crew->spawned++;
+    for (stage_leave(&crew->stage); !crew->stage.closing; stage_leave(&crew->stage)) {
+        run++;
+        for (size_t i = 0; i < crew->flows; i++)
+            coro_chan_send(crew->member[i].go, &run);
+        crew->total = 0;
+        for (size_t i = 0; i < crew->flows; i++)
+            if (!coro_chan_recv(crew->counts, &own))
+                crew->total += own;
+    }
+    for (size_t i = 0; i < crew->spawned; i++)
+        coro_chan_close(crew->member[i].go);
+}
+
+int stage_crew_open(struct stage_crew *crew, struct bench_trial *t, unsigned workers)
+{
+    int error;
+
+    crew->member = calloc(crew->flows, sizeof *crew->member);
+    crew->counts = coro_chan_new(sizeof(uint64_t), crew->flows);
+    if (!crew->member || !crew->counts)
+        return -ENOMEM;
+    error = stage_open(&crew->stage, t, workers, crew_lead, crew);
+    return error || crew->spawned == crew->flows ? error : -ENOMEM;
+}
+
+uint64_t stage_crew_run(struct stage_crew *crew)
+{
+    stage_enter(&crew->stage);
+    return crew->total;
+}
+
+void stage_crew_close(struct stage_crew *crew)
+{
+    stage_close(&crew->stage);
+    for (size_t i = 0; crew->member && i < crew->flows; i++)
+        coro_chan_free(crew->member[i].go);
+    coro_chan_free(crew->counts);
+    free(crew->member);
 }

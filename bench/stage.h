@@ -49,4 +49,37 @@ void stage_leave(struct stage *stage);
  * all flows. Does nothing when not open. The result of coro_run(). */
 int stage_close(struct stage *stage);
 
+/* Flows that wait between two calls of run(), each at a channel of its own: handing out the
+ * work and gathering the counts is a fixed cost of run(). */
+typedef uint64_t stage_work(void *arg, size_t index); /* how many ops the flow did */
+
+struct stage_member {
+    struct stage_crew *crew;
+    struct coro_chan *go;
+};
+
+struct stage_crew {
+    struct stage stage; /* first; its options may be filled in before */
+    size_t flows, spawned;
+    bool pinned; /* member i stays on worker i mod workers; else all are free to move */
+    stage_work *work;
+    void *arg;
+    struct stage_member *member;
+    struct coro_chan *counts;
+    uint64_t total;
+};
+
+/* From setup(), after flows, pinned, work and arg were filled in. 0 or -errno. */
+int stage_crew_open(struct stage_crew *crew, struct bench_trial *t, unsigned workers);
+/* From run(): every member does work(arg, index) once. The sum of what they counted. */
+uint64_t stage_crew_run(struct stage_crew *crew);
+/* Takes what stage_crew_open() left, also after a failure. */
+void stage_crew_close(struct stage_crew *crew);
+
+/* A member's share of the ops. */
+static inline uint64_t stage_share(uint64_t ops, size_t flows, size_t index)
+{
+    return ops / flows + (index < ops % flows);
+}
+
 #endif

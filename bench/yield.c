@@ -13,9 +13,8 @@
  * trial. site=same: both flows yield from one place in the code; diff: from two (see
  * `switch`: the processor predicts each place's jump by itself).
  *
- * Two workers (workers=2). Flows move, so nobody's turn is known: each gets its share of the ops
- * by a channel, yields so often and reports by another. This is a fixed cost of
- * run(). ns/op is wall time over the yields of both workers.
+ * Two workers (workers=2). Flows move, so nobody's turn is known: each does its share of
+ * the ops, and waits (stage.h). ns/op is wall time over the yields of both workers.
  */
 #include "experiments.h"
 
@@ -37,13 +36,12 @@ struct yield_config {
 
 struct yield_state {
     const struct yield_config *config;
-    struct stage stage;
+    struct stage stage;     /* of one worker, */
+    struct stage_crew crew; /* or of two */
     bool numbering, ending, refused;
     size_t started, numbered;
     size_t turn;    /* whose it is when run() begins */
     uint64_t ops;   /* of this run, for two workers */
-    uint64_t total; /* what they counted */
-    struct coro_chan *shares, *counts;
     uint64_t *left; /* turns until the flow leaves to the harness */
 };
 
@@ -135,44 +133,11 @@ static SWITCH_FRAME uint64_t yield_share(uint64_t share)
     return own;
 }
 
-static void *yield_free(void *arg)
+static uint64_t yield_member(void *arg, size_t index)
 {
     struct yield_state *s = arg;
-    uint64_t share, own;
 
-    while (!coro_chan_recv(s->shares, &share)) {
-        own = yield_share(share);
-        if (coro_chan_send(s->counts, &own))
-            break;
-    }
-    return NULL;
-}
-
-/* The flow that leads hands out shares, and yields not itself. */
-static void yield_lead_free(void *arg)
-{
-    static const struct coro_spawn_options detached = {.detached = true};
-    struct yield_state *s = arg;
-    size_t flows = s->config->flows, spawned = 0;
-
-    while (spawned < flows && coro_spawn_with(&detached, yield_free, s).flow)
-        spawned++;
-    s->refused = spawned < flows;
-    for (stage_leave(&s->stage); !s->stage.closing; stage_leave(&s->stage)) {
-        for (size_t i = 0; i < flows; i++) {
-            uint64_t share = s->ops / flows + (i < s->ops % flows);
-
-            coro_chan_send(s->shares, &share);
-        }
-        s->total = 0;
-        for (size_t i = 0; i < flows; i++) {
-            uint64_t own = 0;
-
-            coro_chan_recv(s->counts, &own);
-            s->total += own;
-        }
-    }
-    coro_chan_close(s->shares);
+    return yield_share(stage_share(s->ops, s->config->flows, index));
 }
 
 /* ---- all alike ------------------------------------------------------------------------- */
@@ -186,9 +151,10 @@ static void yield_teardown(struct bench_trial *t)
     s->ending = true;
     if (s->left)
         memset(s->left, 0, s->config->flows * sizeof *s->left);
-    stage_close(&s->stage);
-    coro_chan_free(s->shares);
-    coro_chan_free(s->counts);
+    if (s->config->workers == 1)
+        stage_close(&s->stage);
+    else
+        stage_crew_close(&s->crew);
     free(s->left);
     free(s);
 }
@@ -196,6 +162,7 @@ static void yield_teardown(struct bench_trial *t)
 static int yield_setup(struct bench_trial *t)
 {
     struct yield_state *s = calloc(1, sizeof *s);
+    size_t stack_bytes = CORO_ANNOTATED ? STACK_BYTES_SANITIZED : STACK_BYTES;
     int error;
 
     if (!s)
@@ -203,13 +170,18 @@ static int yield_setup(struct bench_trial *t)
     bench_set_state(t, s);
     s->config = bench_case_of(t)->arg;
     s->left = calloc(s->config->flows, sizeof *s->left);
-    s->shares = coro_chan_new(sizeof(uint64_t), s->config->flows);
-    s->counts = coro_chan_new(sizeof(uint64_t), s->config->flows);
-    if (!s->left || !s->shares || !s->counts)
+    if (!s->left)
         return -ENOMEM;
-    s->stage.options.stack_bytes = CORO_ANNOTATED ? STACK_BYTES_SANITIZED : STACK_BYTES;
-    error = stage_open(&s->stage, t, s->config->workers,
-                       s->config->workers == 1 ? yield_lead : yield_lead_free, s);
+    if (s->config->workers == 1) {
+        s->stage.options.stack_bytes = stack_bytes;
+        error = stage_open(&s->stage, t, 1, yield_lead, s);
+    } else {
+        s->crew.stage.options.stack_bytes = stack_bytes;
+        s->crew.flows = s->config->flows;
+        s->crew.work = yield_member;
+        s->crew.arg = s;
+        error = stage_crew_open(&s->crew, t, s->config->workers);
+    }
     if (s->refused || error)
         return bench_skip(t, "no %zu flows on %u workers: %s", s->config->flows,
                           s->config->workers, strerror(error ? -error : ENOMEM));
@@ -223,8 +195,7 @@ static uint64_t yield_run(struct bench_trial *t, uint64_t ops)
     if (s->config->workers == 1)
         return yield_run_turns(s, ops);
     s->ops = ops;
-    stage_enter(&s->stage);
-    return s->total;
+    return stage_crew_run(&s->crew);
 }
 
 #define YIELD(n, site, different, workers_, places_, flags_, most, profile_)              \
