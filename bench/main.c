@@ -25,6 +25,7 @@ int main(int argc, char **argv)
         {"message", "what does it cost to pass an item over shared memory?", message_cases,
          message_case_count},
         {"counter", "what does a shared counter cost?", counter_cases, counter_case_count},
+        {"scale", "what do programs of very many flows cost?", scale_cases, scale_case_count},
     };
     return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
 }
