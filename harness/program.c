@@ -19,6 +19,8 @@
 volatile sig_atomic_t bench_interrupted;
 
 enum { OUTPUT_MAX_BYTES = 16 << 20, ARGUMENTS_MAX = 32, PADDING_MAX_BYTES = 4096 };
+/* An op of thousands of instructions takes long to step, and tells little. */
+enum { COUNT_TIMEOUT_S = 2 };
 
 /* --------------------------------------------------------------- a child */
 
@@ -395,7 +397,7 @@ json_t *bench_program_count(const struct bench_program *program, const char *cas
 {
     char *argv[] = {(char *)program->path, "count", (char *)case_name, "--format", "json",
                     "--no-disassembly", "--ops", "16", NULL};
-    char *output = run_child(argv, 10, error, error_bytes);
+    char *output = run_child(argv, COUNT_TIMEOUT_S, error, error_bytes);
     if (!output)
         return NULL;
     json_t *count = json_loads(output, JSON_REJECT_DUPLICATES, NULL);

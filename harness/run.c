@@ -274,7 +274,7 @@ static const char *stop_reason(struct runner *r)
     if (o->max_rel_ci > 0 && r->round >= o->rounds_min && widest(r, &name) <= o->max_rel_ci)
         return "tight";
     if (o->time_budget_s > 0 && r->round > 0 &&
-        elapsed_s(r) + r->round_s_max > o->time_budget_s)
+        elapsed_s(r) + 1.1 * r->round_s > o->time_budget_s)
         return "budget";
     return NULL;
 }
@@ -289,8 +289,7 @@ static const char *run_rounds(struct runner *r)
         if (!run_round(r))
             return bench_interrupted ? "interrupted" : NULL;
         double took_s = elapsed_s(r) - start_s;
-        if (took_s > r->round_s_max)
-            r->round_s_max = took_s;
+        r->round_s = took_s;
         r->round++;
         double width = widest(r, &name);
         progress_round_done(r->progress, r->round, took_s, r->rejected, width, name);

@@ -31,7 +31,7 @@ struct runner {
     int round;
     json_int_t trials, rejected, skipped, failed;
     uint64_t started_ns;
-    double round_s_max;
+    double round_s; /* how long the last round took: what the next one may take */
     json_t *widths; /* CPU number, as a string: the three largest widths of trials on it */
     struct progress *progress;
 };

@@ -10,12 +10,21 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-double bench_median(double *values, size_t n)
+double bench_quantile(double *values, size_t n, double q)
 {
     if (n == 0)
         return NAN;
     qsort(values, n, sizeof *values, by_value);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    double at = q * (double)(n - 1);
+    size_t below = (size_t)at;
+    if (below + 1 >= n)
+        return values[n - 1];
+    return values[below] + (at - (double)below) * (values[below + 1] - values[below]);
+}
+
+double bench_median(double *values, size_t n)
+{
+    return bench_quantile(values, n, 0.5);
 }
 
 /* The interval [X(lo), X(n-1-lo)] misses the median when at most `lo` of the n values lie on

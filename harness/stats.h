@@ -8,7 +8,10 @@
 
 #include <stddef.h>
 
-/* Sorts `values` in place and returns the median; NaN when n is 0. */
+/* Sorts `values` in place and returns the quantile at share `q`, linear between neighbours
+ * (type 7 of Hyndman & Fan 1996, numpy's default); NaN when n is 0. */
+double bench_quantile(double *values, size_t n, double q);
+/* The quantile at 0.5. */
 double bench_median(double *values, size_t n);
 
 /* The exact 95 % confidence interval of the median, from order statistics (no assumption

@@ -6,14 +6,15 @@
  *
  * A triple is three timed calls of run(), with N, 2N and 4N ops (in turn upwards and
  * downwards, so that drift cancels), with a canary before, between and after. Its figure is
- * the slope of the least-squares line through the three; the trial's is the median over
- * triples. DESIGN rule 2 asks for the slope between N and 2N; the third point adds what two
- * cannot show: whether cost is linear in N at all.
+ * the slope of the least-squares line through the three; the trial's is the lower quartile
+ * over triples (with several threads: the median; figures.c says why). DESIGN rule 2 asks for
+ * the slope between N and 2N; the third point adds what two cannot show: whether cost is
+ * linear in N at all.
  *
  * A triple is disturbed when, during it, the kernel switched the flow away against its will,
  * the hypervisor stole time, the flow was on another CPU than its own, or a canary found the
  * core shared with a busy sibling thread. (For that to end, a trial waits, a second at most in
- * all, before each triple.) It is kept in the record, left out of the median, and made again,
+ * all, before each triple.) It is kept in the record, left out of the figure, and made again,
  * up to six tries for each triple wanted. When fewer than half of the wanted
  * ones are undisturbed then, the trial is contaminated and the runner rejects it whole. Both
  * decisions see the kernel's counts and the canary, and never the case's own figure; and as

@@ -13,6 +13,16 @@ Test(stats, median_of_odd_even_and_none)
     cr_assert(isnan(bench_median(NULL, 0)));
 }
 
+Test(stats, quantiles_are_linear_between_neighbours)
+{
+    double values[] = {40, 10, 30, 20, 50};
+    cr_expect_eq(bench_quantile(values, 5, 0), 10);
+    cr_expect_eq(bench_quantile(values, 5, 0.25), 20);
+    cr_expect_float_eq(bench_quantile(values, 5, 0.3), 22, 1e-9);
+    cr_expect_eq(bench_quantile(values, 5, 1), 50);
+    cr_expect_eq(bench_quantile(values, 1, 0.25), 10);
+}
+
 /* The published table of ranks (1-based) for a 95 % interval of the median: e.g. Conover,
  * Practical Nonparametric Statistics, table A3: n = 6: 1..6, 10: 2..9, 20: 6..15, 100: 40..61. */
 Test(stats, ranks_are_those_of_the_binomial_table)

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "trial_state.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#include "stats.h"
+
+/* Slope of the least-squares line through x = N, 2N, 4N. */
+static double slope(const double y[POINTS], uint64_t n)
+{
+    return (-4 * y[0] - y[1] + 5 * y[2]) / (14 * (double)n);
+}
+
+/* How far the three points are from one line: the difference of the two partial slopes,
+ * as a share of the whole one. */
+static double bend(const double y[POINTS], uint64_t n)
+{
+    double s = slope(y, n) * (double)n;
+    return s != 0 ? ((y[2] - y[1]) / 2 - (y[1] - y[0])) / s : 0;
+}
+
+/* A contaminated trial still has its figures, over all triples: it is kept as a rejection. */
+static bool is_contaminated(const struct bench_trial *t)
+{
+    return t->triple_count - t->disturbed < (t->options->triples + 1) / 2;
+}
+
+typedef double figure_fn(const struct bench_trial *t, const struct triple *triple);
+
+static double figure_ns(const struct bench_trial *t, const struct triple *triple)
+{
+    return slope(triple->ns, t->ops);
+}
+static double figure_cycles(const struct bench_trial *t, const struct triple *triple)
+{
+    return slope(triple->ns, t->ops) / triple->canary_ns;
+}
+static double figure_cpu_ns(const struct bench_trial *t, const struct triple *triple)
+{
+    return slope(triple->cpu_ns, t->ops);
+}
+static double figure_bend(const struct bench_trial *t, const struct triple *triple)
+{
+    return bend(triple->ns, t->ops);
+}
+static double figure_fixed_ns(const struct bench_trial *t, const struct triple *triple)
+{
+    double mean = (triple->ns[0] + triple->ns[1] + triple->ns[2]) / 3;
+    return mean - slope(triple->ns, t->ops) * (double)t->ops * 7 / 3;
+}
+
+static size_t figures(const struct bench_trial *t, figure_fn *figure, double *values)
+{
+    size_t n = 0;
+    for (int i = 0; i < t->triple_count; i++)
+        if (!t->triples[i].disturbed || is_contaminated(t))
+            values[n++] = figure(t, &t->triples[i]);
+    return n;
+}
+
+static double over_triples(const struct bench_trial *t, figure_fn *figure)
+{
+    double values[TRIPLES_MAX * TRIES_PER_TRIPLE];
+    return bench_median(values, figures(t, figure, values));
+}
+
+/* One thread does the same work each time: what differs is the machine, and what it does
+ * unseen only adds. So there the figure is the lower quartile over triples. Where the kernel
+ * schedules threads the variation is part of the cost: there it is the median. */
+static double cost(const struct bench_trial *t, figure_fn *figure)
+{
+    double values[TRIPLES_MAX * TRIES_PER_TRIPLE];
+    size_t n = figures(t, figure, values);
+    return bench_quantile(values, n, t->entry->spec->flags & BENCH_THREADS ? 0.5 : 0.25);
+}
+
+/* Bent by more than 5 %, and surely bent at all: the bend's 95 % interval excludes 0. */
+static bool is_nonlinear(const struct bench_trial *t)
+{
+    double bends[TRIPLES_MAX * TRIES_PER_TRIPLE];
+    size_t lo, hi, n = figures(t, figure_bend, bends);
+    return fabs(bench_median(bends, n)) > 0.05 && bench_median_ranks(n, &lo, &hi) == 0 &&
+           bends[lo] * bends[hi] > 0;
+}
+
+/* The kernel's counts are whole numbers, few per epoch: their slope is taken over the sums. */
+static double kernel_slope(const struct bench_trial *t, size_t field_offset)
+{
+    double sum[POINTS] = {0};
+    for (int i = 0; i < t->triple_count; i++)
+        for (int p = 0; p < POINTS; p++)
+            sum[p] += *(const double *)((const char *)&t->triples[i].kernel[p] + field_offset);
+    return slope(sum, t->ops) / t->triple_count;
+}
+#define KERNEL_SLOPE(t, field) kernel_slope(t, offsetof(struct kernel_counts, field))
+
+static void prove_kernel_switches(struct bench_trial *t, double voluntary, double involuntary)
+{
+    const struct bench_case *spec = t->entry->spec;
+    if (spec->kernel_switches_max <= 0)
+        return;
+    /* At the upper end only voluntary ones count: the others are the machine's noise. */
+    if (voluntary > spec->kernel_switches_max)
+        bench_fail(t, "%.3f voluntary kernel switches per op, at most %.3f expected",
+                   voluntary, spec->kernel_switches_max);
+    else if (spec->kernel_switches_min > 0 &&
+             voluntary + involuntary < spec->kernel_switches_min)
+        bench_fail(t, "%.3f kernel switches per op, at least %.3f expected",
+                   voluntary + involuntary, spec->kernel_switches_min);
+}
+
+void trial_report_times(struct bench_trial *t)
+{
+    double ns = cost(t, figure_ns);
+    double voluntary = KERNEL_SLOPE(t, voluntary);
+    double involuntary = KERNEL_SLOPE(t, involuntary);
+    bench_metric(t, "ns", "ns/op", "clock", ns);
+    bench_metric(t, "cycles_estimated", "cycles/op", "canary",
+                 cost(t, figure_cycles));
+    bench_metric(t, "cpu_ns", "ns/op", "rusage", cost(t, figure_cpu_ns));
+    bench_metric(t, "kernel_switches_voluntary", "switches/op", "rusage", voluntary);
+    bench_metric(t, "kernel_switches_involuntary", "switches/op", "rusage", involuntary);
+    bench_metric(t, "faults_minor", "faults/op", "rusage", KERNEL_SLOPE(t, faults_minor));
+    prove_kernel_switches(t, voluntary, involuntary);
+    t->nonlinearity = over_triples(t, figure_bend);
+    t->fixed_ns = over_triples(t, figure_fixed_ns);
+    if (is_nonlinear(t))
+        trial_flag(t, "nonlinear");
+    if (ns < 0)
+        trial_flag(t, "negative");
+    if (is_contaminated(t))
+        trial_flag(t, "contaminated");
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+#include "trial_state.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "clock.h"
+
+/* How long a trial waits, in all, for its core to be alone. */
+static const uint64_t patience_ns = 1000000000;
+/* Below this share of the width it has when alone, a core is shared. Alone, the width repeats
+ * within 1 %; beside a busy sibling it falls by 7 to 50 %. */
+static const double alone_share = 0.95;
+
+/* Steal ticks of the placement's CPUs since boot: the eighth figure of each cpuN line. */
+static double steal_ticks(const struct bench_trial *t)
+{
+    FILE *file = fopen("/proc/stat", "re");
+    char line[512];
+    double sum = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        int cpu;
+        unsigned long long steal;
+        if (sscanf(line, "cpu%d %*u %*u %*u %*u %*u %*u %*u %llu", &cpu, &steal) != 2)
+            continue;
+        if (cpu == t->entry->cpu[0] ||
+            (cpu == t->entry->cpu[1] && t->entry->cpu[1] != t->entry->cpu[0]))
+            sum += (double)steal;
+    }
+    if (file)
+        fclose(file);
+    return sum;
+}
+
+static struct kernel_counts kernel_now(void)
+{
+    struct rusage self;
+    getrusage(RUSAGE_SELF, &self);
+    return (struct kernel_counts){.voluntary = (double)self.ru_nvcsw,
+                                  .involuntary = (double)self.ru_nivcsw,
+                                  .faults_minor = (double)self.ru_minflt};
+}
+
+/* Calls run(ops) and holds it to its proof. Returns false when the trial is over. */
+bool trial_run_proved(struct bench_trial *t, uint64_t ops)
+{
+    uint64_t counted = t->entry->spec->run(t, ops);
+    t->ops_expected += ops;
+    t->ops_counted += counted;
+    if (t->error[0] || t->skipped[0])
+        return false;
+    if (counted != ops)
+        bench_fail(t, "counted %llu of %llu operations", (unsigned long long)counted,
+                   (unsigned long long)ops);
+    return counted == ops;
+}
+
+static bool timed_run(struct bench_trial *t, uint64_t ops, double *ns)
+{
+    uint64_t start = bench_now_ns();
+    bool proved = trial_run_proved(t, ops);
+    *ns = (double)(bench_now_ns() - start);
+    return proved;
+}
+
+static bool run_point(struct bench_trial *t, struct triple *triple, int point)
+{
+    struct kernel_counts before = kernel_now();
+    uint64_t cpu_start_ns = bench_cpu_ns();
+    if (!timed_run(t, t->ops * point_factor[point], &triple->ns[point]))
+        return false;
+    triple->cpu_ns[point] = (double)(bench_cpu_ns() - cpu_start_ns);
+    struct kernel_counts after = kernel_now();
+    triple->kernel[point] = (struct kernel_counts){
+        .voluntary = after.voluntary - before.voluntary,
+        .involuntary = after.involuntary - before.involuntary,
+        .faults_minor = after.faults_minor - before.faults_minor};
+    return true;
+}
+
+/* Involuntary switches disturb a case that has its CPU for itself. Threads that share a CPU
+ * preempt each other as they wake: there they are the subject. */
+static bool involuntary_disturbs(const struct bench_trial *t)
+{
+    unsigned flags = t->entry->spec->flags;
+    if (flags & BENCH_PREEMPTS)
+        return false;
+    return !(flags & BENCH_THREADS) || t->entry->place != BENCH_SAME_CPU;
+}
+
+static void insert_width(struct bench_trial *t, double width)
+{
+    for (int i = 0; i < WIDTH_RANK; i++) {
+        if (width > t->widths[i]) {
+            double next = t->widths[i];
+            t->widths[i] = width;
+            width = next;
+        }
+    }
+}
+
+static double core_width(const struct bench_trial *t)
+{
+    double known = t->options->core_width, seen = t->widths[WIDTH_RANK - 1];
+    return known > seen ? known : seen;
+}
+
+static struct bench_canary take_canary(struct bench_trial *t)
+{
+    struct bench_canary canary = bench_canary_now();
+    insert_width(t, canary.width);
+    return canary;
+}
+
+/* No use in timing what would be thrown away: neighbours come and go in tens of ms. */
+static void wait_until_alone(struct bench_trial *t)
+{
+    uint64_t start = bench_now_ns();
+    while (take_canary(t).width < alone_share * core_width(t) &&
+           t->waited_ns + (bench_now_ns() - start) < patience_ns)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    t->waited_ns += bench_now_ns() - start;
+}
+
+static void canary_for(struct bench_trial *t, struct triple *triple)
+{
+    struct bench_canary canary = take_canary(t);
+    triple->canary_ns += canary.cycle_ns / (POINTS + 1);
+    if (canary.width < triple->width_min)
+        triple->width_min = canary.width;
+}
+
+static bool run_points(struct bench_trial *t, struct triple *triple, bool upwards)
+{
+    triple->width_min = HUGE_VAL;
+    canary_for(t, triple);
+    for (int i = 0; i < POINTS; i++) {
+        if (!run_point(t, triple, upwards ? i : POINTS - 1 - i))
+            return false;
+        canary_for(t, triple);
+    }
+    return true;
+}
+
+/* Over all triples so far, as what the core's width is becomes known only with time. */
+static void judge_triples(struct bench_trial *t)
+{
+    t->crowded = t->disturbed = 0;
+    for (int i = 0; i < t->triple_count; i++) {
+        struct triple *triple = &t->triples[i];
+        triple->crowded = triple->width_min < alone_share * core_width(t);
+        triple->disturbed = triple->crowded || triple->interrupted;
+        t->crowded += triple->crowded;
+        t->disturbed += triple->disturbed;
+    }
+}
+
+static bool run_triple(struct bench_trial *t, struct triple *triple, bool upwards)
+{
+    double steal_before = steal_ticks(t);
+    if (!run_points(t, triple, upwards))
+        return false;
+    double stolen = steal_ticks(t) - steal_before, involuntary = 0;
+    for (int i = 0; i < POINTS; i++) {
+        involuntary += triple->kernel[i].involuntary;
+        t->voluntary += triple->kernel[i].voluntary;
+    }
+    bool migrated = sched_getcpu() != t->entry->cpu[0];
+    t->involuntary += involuntary;
+    t->steal_ticks += stolen;
+    t->migrations += migrated;
+    triple->interrupted =
+        stolen > 0 || migrated || (involuntary_disturbs(t) && involuntary > 0);
+    t->triple_count++;
+    judge_triples(t);
+    return true;
+}
+
+/* ----------------------------------------------------- calibration, triples */
+
+static uint64_t whole_batches(const struct bench_trial *t, uint64_t ops)
+{
+    uint64_t batch = t->entry->spec->ops_multiple ? t->entry->spec->ops_multiple : 1;
+    return (ops + batch - 1) / batch * batch;
+}
+
+/* Grows N until N ops last `epoch_ns`. */
+static bool grow_ops(struct bench_trial *t, double epoch_ns, double *ns)
+{
+    while (timed_run(t, t->ops, ns)) {
+        if (*ns >= epoch_ns)
+            return true;
+        double growth = *ns > 0 ? 1.2 * epoch_ns / *ns : 10;
+        growth = growth > 10 ? 10 : growth < 1.5 ? 1.5 : growth;
+        t->ops = whole_batches(t, (uint64_t)ceil((double)t->ops * growth));
+    }
+    return false;
+}
+
+/* N from 1 upwards, then once more from a second, warm reading. Epochs that are reported play
+ * no part (DESIGN rule 2). DESIGN asks for an epoch of at least 1 ms; the default is a quarter
+ * of that, because a triple must fit between two visits of a neighbour, and the slope
+ * removes what the clock costs. An op so slow that few fit gets the whole millisecond. */
+bool trial_calibrate(struct bench_trial *t, double epoch_ns)
+{
+    enum { OPS_FEW = 64 };
+    double ns;
+    t->ops = whole_batches(t, 1);
+    if (!grow_ops(t, epoch_ns, &ns) ||
+        (t->ops < OPS_FEW && epoch_ns < 1e6 && !grow_ops(t, 1e6, &ns)))
+        return false;
+    if (t->ops < OPS_FEW && epoch_ns < 1e6)
+        epoch_ns = 1e6;
+    if (!timed_run(t, t->ops, &ns))
+        return false;
+    double scaled = ceil((double)t->ops * epoch_ns / (ns > 0 ? ns : 1));
+    if (scaled > (double)t->ops || scaled < (double)t->ops / 2)
+        t->ops = scaled < 1 ? 1 : scaled > 4.0 * (double)t->ops ? 4 * t->ops
+                                                               : (uint64_t)scaled;
+    t->ops = whole_batches(t, t->ops);
+    return true;
+}
+
+bool trial_run_triples(struct bench_trial *t)
+{
+    int wanted = t->options->triples, tries = wanted * TRIES_PER_TRIPLE;
+    t->triples = calloc((size_t)tries, sizeof *t->triples);
+    if (!t->triples)
+        return bench_fail(t, "no memory for %d triples", tries), false;
+    uint64_t start = bench_now_ns();
+    for (int i = 0; i < tries && i - t->disturbed < wanted; i++) {
+        wait_until_alone(t);
+        if (!run_triple(t, &t->triples[i], i % 2 == 0))
+            return false;
+        /* An op so slow that three triples take seconds is precise enough with three. */
+        if (i >= 2 && bench_now_ns() - start > 2000000000u)
+            break;
+    }
+    return true;
+}
