@@ -2,7 +2,7 @@
  *
  * main.c: the menu. Every experiment of corobench, in the order in which the report tells
  * its story: what a switch costs, why, whether depth matters, what a flow costs to make,
- * to keep and how many there can be, and what talking between flows costs.
+ * to keep and how many there can be, what the scheduler adds, and what talking between flows costs.
  */
 #include "experiments.h"
 
@@ -20,9 +20,12 @@ int main(int argc, char **argv)
          footprint_case_count},
         {"limit", "how many flows until creation fails, and what bound it?", limit_cases,
          limit_case_count},
+        {"yield", "what does it cost to let the other flows run?", yield_cases,
+         yield_case_count},
         {"message", "what does it cost to pass an item over shared memory?", message_cases,
          message_case_count},
         {"counter", "what does a shared counter cost?", counter_cases, counter_case_count},
+        {"scale", "what do programs of very many flows cost?", scale_cases, scale_case_count},
     };
     return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
 }

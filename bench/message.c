@@ -2,7 +2,7 @@
  *
  * message: one 8-byte item from a producer thread to a consumer thread.
  *
- * The baseline that channels will have to stand beside: what message passing costs when
+ * The baseline that channels stand beside: what message passing costs when
  * it is built by hand over shared memory, or lent by the kernel.
  *
  *  - pthread-condvar: the textbook bounded queue, a mutex and two condition variables.
@@ -28,8 +28,9 @@
  * at place=same-cpu) measures sched_yield() as much as its queue. The main thread
  * produces (flow 0); a mate consumes (flow 1).
  *
- * Each subject is a pair send/receive that the loops below inline. A new one (a channel)
- * is such a pair, a LOOPS() line and its cases.
+ * Each subject is a pair send/receive that the loops below inline. A new one is such a pair, a
+ * LOOPS() line and its cases. Flows and channels of the runtime, which need it around them,
+ * are in message_coro.c.
  */
 #include "experiments.h"
 
@@ -38,6 +39,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "crew.h"
+#include "message_coro.h"
 
 enum { CAPACITY_MAX = 1024, LINE_BYTES = 64 };
 #define OWN_LINE _Alignas(LINE_BYTES)
@@ -422,5 +424,6 @@ const struct bench_case message_cases[] = {
     ROUNDTRIP("pthread-condvar", condvar, 1, BENCH_AT_ANY, BENCH_DEFAULT, 0),
     ROUNDTRIP("mailbox", mailbox, 1, ELSEWHERE, BENCH_DEFAULT, 0),
     ROUNDTRIP("pipe", pipe, 512, BENCH_AT_ANY, BENCH_FULL, 0),
+    MESSAGE_CORO_CASES,
 };
 const size_t message_case_count = sizeof message_cases / sizeof *message_cases;

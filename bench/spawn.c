@@ -39,6 +39,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "context.h"
+#include "spawn_coro.h"
 
 enum { STACK_BYTES = 16384, BATCH_MAX = 1000 };
 enum stacks { POOLED, COLD, BY_GLIBC, NO_STACKS };
@@ -381,5 +382,6 @@ const struct bench_case spawn_cases[] = {
     THREAD("default", BY_GLIBC, 1000, BENCH_FULL, 0),
     FORK(1, BENCH_DEFAULT, 0.9),
     FORK(100, BENCH_FULL, 0),
+    SPAWN_CORO_CASES,
 };
 const size_t spawn_case_count = sizeof spawn_cases / sizeof *spawn_cases;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * yield: what a flow pays to let the others run, with 2 to a million of them alive.
+ *
+ * One op is one coro_yield(): into the run queue, out of it, and a switch. Nothing else is
+ * done, so with many flows what is measured is how the run queue and the flows'
+ * stacks behave in the caches.
+ *
+ * One worker. The run queue is first in, first out, so flow (c + n) mod N has its turn n
+ * yields after flow c: that one is told to go back to the harness in place of its next
+ * yield, and exactly n yields have happened. No flow is ever woken or parked by run(). Each flow
+ * counts its own; their sum is what run() returns, so an unfair queue would fail the
+ * trial. site=same: both flows yield from one place in the code; diff: from two (see
+ * `switch`: the processor predicts each place's jump by itself).
+ *
+ * Two workers (workers=2). Flows move, so nobody's turn is known: each does its share of
+ * the ops, and waits (stage.h). ns/op is wall time over the yields of both workers.
+ */
+#include "experiments.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "stage.h"
+#include "switch.h"
+
+enum { STACK_BYTES = 4096, STACK_BYTES_SANITIZED = 64 * 1024 };
+
+/* More turns than a trial has. */
+#define FOREVER (UINT64_C(1) << 62)
+
+struct yield_config {
+    size_t flows;
+    unsigned workers;
+    bool different_sites;
+};
+
+struct yield_state {
+    const struct yield_config *config;
+    struct stage stage;     /* of one worker, */
+    struct stage_crew crew; /* or of two */
+    bool numbering, ending, refused;
+    size_t started, numbered;
+    size_t turn;    /* whose it is when run() begins */
+    uint64_t ops;   /* of this run, for two workers */
+    uint64_t *left; /* turns until the flow leaves to the harness */
+};
+
+/* ---- one worker ---------------------------------------------------------------------- */
+
+#define YIELD_LOOP(name, align)                            \
+    static SWITCH_FRAME void name(uint64_t *left)          \
+    {                                                      \
+        align;                                             \
+        while (*left) {                                    \
+            --*left;                                       \
+            coro_yield();                                  \
+        }                                                  \
+    }
+
+YIELD_LOOP(yield_here, SWITCH_ALIGN)
+YIELD_LOOP(yield_there, SWITCH_ALIGN_SECOND)
+
+/* A flow's life once it has its number: its place in the run queue. */
+static void yield_by_turns(struct yield_state *s, bool there)
+{
+    uint64_t *left = &s->left[s->numbered++];
+
+    for (;;) {
+        if (there)
+            yield_there(left);
+        else
+            yield_here(left);
+        if (s->ending)
+            return;
+        stage_leave(&s->stage);
+    }
+}
+
+static void *yield_follow(void *arg)
+{
+    struct yield_state *s = arg;
+
+    s->started++;
+    while (!s->numbering)
+        coro_yield();
+    yield_by_turns(s, s->config->different_sites);
+    return NULL;
+}
+
+/* Numbers follow the order of the queue, which settles once all flows have begun. */
+static void yield_lead(void *arg)
+{
+    static const struct coro_spawn_options detached = {.detached = true};
+    struct yield_state *s = arg;
+    size_t spawned = 1;
+
+    while (spawned < s->config->flows && coro_spawn_with(&detached, yield_follow, s).flow)
+        spawned++;
+    while (s->started < spawned - 1)
+        coro_yield();
+    s->refused = spawned < s->config->flows;
+    s->ending = s->refused;
+    s->numbering = true;
+    for (size_t i = 1; i < s->config->flows; i++)
+        s->left[i] = s->ending ? 0 : FOREVER;
+    yield_by_turns(s, false);
+}
+
+static uint64_t yield_run_turns(struct yield_state *s, uint64_t ops)
+{
+    size_t flows = s->config->flows, last = (s->turn + ops) % flows;
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < flows; i++)
+        s->left[i] = FOREVER;
+    s->left[last] = ops / flows;
+    stage_enter(&s->stage);
+    for (size_t i = 0; i < flows; i++)
+        total += (i == last ? ops / flows : FOREVER) - s->left[i];
+    s->turn = last;
+    return total;
+}
+
+/* ---- two workers --------------------------------------------------------------------- */
+
+static SWITCH_FRAME uint64_t yield_share(uint64_t share)
+{
+    uint64_t own = 0;
+
+    SWITCH_ALIGN;
+    for (; own < share; own++)
+        coro_yield();
+    return own;
+}
+
+static uint64_t yield_member(void *arg, size_t index)
+{
+    struct yield_state *s = arg;
+
+    return yield_share(stage_share(s->ops, s->config->flows, index));
+}
+
+/* ---- all alike ------------------------------------------------------------------------- */
+
+static void yield_teardown(struct bench_trial *t)
+{
+    struct yield_state *s = bench_state(t);
+
+    if (!s)
+        return;
+    s->ending = true;
+    if (s->left)
+        memset(s->left, 0, s->config->flows * sizeof *s->left);
+    if (s->config->workers == 1)
+        stage_close(&s->stage);
+    else
+        stage_crew_close(&s->crew);
+    free(s->left);
+    free(s);
+}
+
+static int yield_setup(struct bench_trial *t)
+{
+    struct yield_state *s = calloc(1, sizeof *s);
+    size_t stack_bytes = CORO_ANNOTATED ? STACK_BYTES_SANITIZED : STACK_BYTES;
+    int error;
+
+    if (!s)
+        return -ENOMEM;
+    bench_set_state(t, s);
+    s->config = bench_case_of(t)->arg;
+    s->left = calloc(s->config->flows, sizeof *s->left);
+    if (!s->left)
+        return -ENOMEM;
+    if (s->config->workers == 1) {
+        s->stage.options.stack_bytes = stack_bytes;
+        error = stage_open(&s->stage, t, 1, yield_lead, s);
+    } else {
+        s->crew.stage.options.stack_bytes = stack_bytes;
+        s->crew.flows = s->config->flows;
+        s->crew.work = yield_member;
+        s->crew.arg = s;
+        error = stage_crew_open(&s->crew, t, s->config->workers);
+    }
+    if (s->refused || error)
+        return bench_skip(t, "no %zu flows on %u workers: %s", s->config->flows,
+                          s->config->workers, strerror(error ? -error : ENOMEM));
+    return 0;
+}
+
+static uint64_t yield_run(struct bench_trial *t, uint64_t ops)
+{
+    struct yield_state *s = bench_state(t);
+
+    if (s->config->workers == 1)
+        return yield_run_turns(s, ops);
+    s->ops = ops;
+    return stage_crew_run(&s->crew);
+}
+
+#define YIELD(n, site, different, workers_, places_, flags_, most, profile_)              \
+    {                                                                                     \
+        .experiment = "yield", .subject = "coro",                                         \
+        .params = "flows=" #n ",workers=" #workers_ site, .op = "one yield",              \
+        .places = places_, .profile = profile_, .flags = flags_,                          \
+        .kernel_switches_max = most, .setup = yield_setup, .run = yield_run,              \
+        .teardown = yield_teardown, .ops_multiple = (n) == 2 ? 0 : (n),                   \
+        .arg = &(const struct yield_config){n, workers_, different},                      \
+    }
+#define ALONE(n, site, different, profile) \
+    YIELD(n, site, different, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, profile)
+#define IN_TWO(n, profile) \
+    YIELD(n, "", false, 2, BENCH_AT_ANY & ~BENCH_AT(BENCH_SAME_CPU), BENCH_THREADS, 0, profile)
+
+const struct bench_case yield_cases[] = {
+    ALONE(2, ",site=same", false, BENCH_QUICK),
+    ALONE(2, ",site=diff", true, BENCH_QUICK),
+    ALONE(16, "", false, BENCH_FULL),
+    ALONE(1000, "", false, BENCH_DEFAULT),
+    ALONE(100000, "", false, BENCH_DEFAULT),
+    ALONE(1000000, "", false, BENCH_FULL),
+    IN_TWO(2, BENCH_DEFAULT),
+    IN_TWO(16, BENCH_FULL),
+    IN_TWO(1000, BENCH_DEFAULT),
+};
+const size_t yield_case_count = sizeof yield_cases / sizeof *yield_cases;
