@@ -9,9 +9,9 @@
  * Each raid costs the victim some cache lines, so a thief whose loot did not last goes back to
  * it only after a while that doubles each time (`backoff_ns`).
  *
- * Sleeping. Only one's own inbox can fill while one falls asleep (rings and front stacks
- * are filled by their owner), so the only race is with coro_inbox_push(): it pushes, then looks
- * at `asleep`; the sleeper sets `asleep`, then looks at the inbox (models/sleep.pml). As long as
+ * Sleeping. While one falls asleep, one's own inbox can be filled by coro_inbox_push(), and one's
+ * ring by a thief that empties the inbox and does not take all of it. Both push, then look at
+ * `asleep`; the sleeper sets `asleep`, then looks at both (models/sleep.pml). As long as
  * any worker runs, the others sleep with a timeout, as *watchers*, to look for flows that a
  * busy one cannot get round to; when all sleep, they do so until the next timer. A worker that wakes
  * to find work while nobody watches sends for a watcher.
@@ -209,6 +209,15 @@ static void take_inbox(struct coro_worker *victim)
     }
 }
 
+/* What the inbox had is on the victim's ring now, in part: it may have looked at neither in time.
+ * Pairs with the fence in fall_asleep(). */
+static void wake_if_left(struct coro_worker *victim)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (ring_count(victim) && atomic_load_explicit(&victim->asleep, memory_order_relaxed))
+        coro_wake_worker(victim);
+}
+
 static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuck)
 {
     struct coro_flow *loot[STEAL_MAX];
@@ -225,6 +234,8 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
         let_go(victim, loot[i]);
     victim->lost += taken;
     coro_domain_resume(victim);
+    if (stuck)
+        wake_if_left(victim);
     if (!taken)
         return false;
     coro_enter_sure();
@@ -325,7 +336,8 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
         atomic_fetch_add_explicit(&sched->hungry, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&sched->asleep, 1, memory_order_relaxed);
     until_ns = atomic_load(&sched->timers.first_ns); /* whoever added one sleeps or runs */
-    again = atomic_load_explicit(&self->inbox, memory_order_seq_cst) ||
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with wake_if_left() */
+    again = atomic_load_explicit(&self->inbox, memory_order_seq_cst) || ring_count(self) ||
             atomic_load_explicit(&sched->stop, memory_order_relaxed);
     if (again) {
         mark_awake(sched, self);
