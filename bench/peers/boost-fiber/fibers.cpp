@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+//
+// fibers.cpp: Boost.Fiber, as a peer: fibers of one thread, under its default scheduler
+// (round_robin) and its default stacks. The main fiber makes the others and joins them; each
+// counts what it did itself.
+
+#include "bench.h"
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include <boost/fiber/all.hpp>
+
+namespace fibers = boost::fibers;
+
+namespace {
+
+struct config {
+    std::uint64_t parameter; // flows, a capacity, a batch
+};
+
+std::uint64_t parameter_of(const bench_trial *t)
+{
+    return static_cast<const config *>(bench_case_of(t)->arg)->parameter;
+}
+
+// Flow i's part of `ops` ops that `flows` flows do together.
+std::uint64_t share(std::uint64_t ops, std::uint64_t flows, std::uint64_t i)
+{
+    return ops / flows + (i < ops % flows);
+}
+
+// Few flows are made anew in each run, as one would: the case asks for many laps.
+std::uint64_t yield_run(bench_trial *t, std::uint64_t ops)
+{
+    std::uint64_t flows = parameter_of(t), counted = 0;
+    std::vector<fibers::fiber> all;
+    all.reserve(flows);
+    for (std::uint64_t i = 0; i < flows; i++)
+        all.emplace_back([&counted, part = share(ops, flows, i)] {
+            std::uint64_t n = 0;
+            for (; n < part; n++)
+                boost::this_fiber::yield();
+            counted += n;
+        });
+    for (auto &fiber : all)
+        fiber.join();
+    return counted;
+}
+
+// Many flows are made once and yield for ever. When the main fiber yields, each has its turn
+// once before it comes back: a lap. All are of one thread, so that plain numbers do.
+struct ring {
+    std::uint64_t left = 0, counted = 0;
+    bool over = false;
+    std::vector<fibers::fiber> all;
+};
+
+void ring_loop(ring &r)
+{
+    while (!r.over) {
+        boost::this_fiber::yield();
+        if (r.left > 0) {
+            r.left--;
+            r.counted++;
+        }
+    }
+}
+
+std::uint64_t ring_run(bench_trial *t, std::uint64_t ops)
+{
+    ring &r = *static_cast<ring *>(bench_state(t));
+    r.counted = 0;
+    r.left = ops;
+    while (r.left > 0)
+        boost::this_fiber::yield();
+    return r.counted;
+}
+
+// The default stack of 128 KB is too much for so many: 16 KB, from the same allocator.
+int ring_setup(bench_trial *t)
+try {
+    auto *r = new ring;
+    bench_set_state(t, r);
+    std::uint64_t flows = parameter_of(t);
+    r->all.reserve(flows);
+    for (std::uint64_t i = 0; i < flows; i++)
+        r->all.emplace_back(std::allocator_arg, fibers::fixedsize_stack(16 * 1024),
+                            [r] { ring_loop(*r); });
+    return ring_run(t, flows) == flows ? 0 : bench_fail(t, "not all fibers had a turn");
+} catch (const std::bad_alloc &) {
+    return bench_skip(t, "no memory for that many fibers");
+}
+
+void ring_teardown(bench_trial *t)
+{
+    auto *r = static_cast<ring *>(bench_state(t));
+    if (!r)
+        return;
+    r->over = true;
+    for (auto &fiber : r->all)
+        fiber.join();
+    delete r;
+}
+
+// The request goes one way, the reply the other, through channels that hold nothing.
+std::uint64_t roundtrip_run(bench_trial *, std::uint64_t ops)
+{
+    fibers::unbuffered_channel<std::uint64_t> request, reply;
+    fibers::fiber replier([&] {
+        std::uint64_t item;
+        while (request.pop(item) == fibers::channel_op_status::success)
+            reply.push(item);
+    });
+    std::uint64_t n = 0;
+    for (std::uint64_t item; n < ops; n++) {
+        request.push(n);
+        if (reply.pop(item) != fibers::channel_op_status::success || item != n)
+            break;
+    }
+    request.close();
+    replier.join();
+    return n;
+}
+
+template <class Channel> std::uint64_t stream(Channel &channel, std::uint64_t ops)
+{
+    std::uint64_t counted = 0;
+    fibers::fiber consumer([&] {
+        std::uint64_t item;
+        while (channel.pop(item) == fibers::channel_op_status::success)
+            counted += item == counted;
+    });
+    for (std::uint64_t n = 0; n < ops; n++)
+        channel.push(n);
+    channel.close();
+    consumer.join();
+    return counted;
+}
+
+std::uint64_t stream_run(bench_trial *t, std::uint64_t ops)
+{
+    fibers::buffered_channel<std::uint64_t> channel(parameter_of(t));
+    return stream(channel, ops);
+}
+
+std::uint64_t spawn_run(bench_trial *t, std::uint64_t ops)
+{
+    std::uint64_t batch = parameter_of(t), counted = 0;
+    std::vector<fibers::fiber> all;
+    all.reserve(batch);
+    for (std::uint64_t left = ops; left > 0;) {
+        std::uint64_t size = left < batch ? left : batch;
+        for (std::uint64_t i = 0; i < size; i++)
+            all.emplace_back([&counted] { counted++; });
+        for (auto &fiber : all)
+            fiber.join();
+        all.clear();
+        left -= size;
+    }
+    return counted;
+}
+
+// jump_fcontext beneath it: six registers, SP and PC, MXCSR (4) and x87 control word (2).
+const bench_contract contract = {"sp pc bp rbx r12-r15 mxcsr x87cw", 70, true, false, false,
+                                 false};
+
+// C++17 has no designated initialisers: the fields, one by one.
+bench_case make(const char *experiment, const char *params, const char *op,
+                bench_profile profile, std::uint64_t (*run)(bench_trial *, std::uint64_t),
+                const config *arg, std::uint64_t multiple)
+{
+    bench_case c = {};
+    c.experiment = experiment;
+    c.subject = "boost-fiber";
+    c.params = params;
+    c.op = op;
+    c.places = BENCH_AT(BENCH_SAME_CPU);
+    c.profile = profile;
+    c.contract = &contract;
+    c.kernel_switches_max = 0.01;
+    c.run = run;
+    c.arg = arg;
+    c.ops_multiple = multiple;
+    return c;
+}
+
+const config one = {1}, two = {2}, thousand = {1000}, many = {100000}, capacity = {128};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    const char *one_yield = "one yield";
+    bench_case yield_cases[] = {
+        make("yield", "flows=2", one_yield, BENCH_DEFAULT, yield_run, &two, 20000),
+        make("yield", "flows=1000", one_yield, BENCH_DEFAULT, yield_run, &thousand, 50000),
+        make("yield", "flows=100000", one_yield, BENCH_FULL, ring_run, &many, 100000),
+    };
+    yield_cases[2].setup = ring_setup;
+    yield_cases[2].teardown = ring_teardown;
+    const char *round_trip = "one round trip: request and reply";
+    const bench_case message_cases[] = {
+        make("message", "mode=roundtrip,capacity=0", round_trip, BENCH_DEFAULT, roundtrip_run,
+             &one, 5000),
+        make("message", "mode=stream,capacity=128", "one item passed", BENCH_DEFAULT,
+             stream_run, &capacity, 128 * 150),
+    };
+    const char *spawned = "one flow created, run and joined";
+    const bench_case spawn_cases[] = {
+        make("spawn", "batch=1", spawned, BENCH_DEFAULT, spawn_run, &one, 5000),
+        make("spawn", "batch=1000", spawned, BENCH_DEFAULT, spawn_run, &thousand, 5000),
+    };
+    const bench_experiment experiments[] = {
+        {"yield", "what does a yield of Boost.Fiber's cost?", yield_cases, 3},
+        {"message", "what does an item through its channels cost?", message_cases, 2},
+        {"spawn", "what does it cost to create, run and join a fiber?", spawn_cases, 2},
+    };
+    return bench_main(argc, argv, experiments, 3);
+}

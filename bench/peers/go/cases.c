@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cases.c: Go's goroutines, as a peer: the table of cases. What they do is in work.go, how
+ * they get to do it in flows.go.
+ *
+ * Kernel switches are not bounded: Go's sysmon, a thread of its own, wakes as it pleases
+ * (20 us to 10 ms), and with two workers an idle one sleeps in a futex. On two CPUs that is
+ * no reason to reject a trial (BENCH_PREEMPTS).
+ */
+#include "bench.h"
+#include "flows.h"
+#include "footprint.h"
+#include "libflows.h"
+#include "process.h"
+#include "ring.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct go_config {
+    int kind, workers;
+    uint64_t parameter; /* of the job: flows, capacity, batch, leaves */
+};
+
+static uint64_t run(struct bench_trial *t, uint64_t ops)
+{
+    const struct go_config *config = bench_case_of(t)->arg;
+    return go_run(config->kind, ops, config->parameter);
+}
+
+/* Go's threads begin before main(), hence are pinned here; GOMAXPROCS bounds how many of them
+ * run goroutines. */
+static int start(struct bench_trial *t)
+{
+    const struct go_config *config = bench_case_of(t)->arg;
+    int err = process_pin(t);
+    if (!err)
+        go_start(config->workers);
+    return err;
+}
+
+/* A first run has Go start the threads that it needs. */
+static int setup(struct bench_trial *t)
+{
+    enum { WARM_OPS = 1000 };
+    int err = start(t);
+    if (err)
+        return err;
+    if (run(t, WARM_OPS) != WARM_OPS)
+        return bench_fail(t, "the first %d operations were not all done", WARM_OPS);
+    return process_pin(t);
+}
+
+static int ring_setup(struct bench_trial *t)
+{
+    const struct go_config *config = bench_case_of(t)->arg;
+    int err = start(t);
+    if (!err)
+        err = ring_start(t, config->parameter);
+    if (err)
+        return err;
+    ring_run(t, config->parameter); /* one lap: all have begun to yield */
+    return process_pin(t);
+}
+
+static void teardown(struct bench_trial *t)
+{
+    int strays = process_strays(t);
+    if (strays < 0)
+        bench_fail(t, "reading the threads' CPUs: %s", strerror(-strays));
+    else if (strays > 0)
+        bench_fail(t, "%d threads could leave the placement's CPUs", strays);
+}
+
+static void ring_teardown(struct bench_trial *t)
+{
+    if (!ring_prove(t))
+        teardown(t);
+}
+
+/* ----------------------------------------------------------------------- footprint */
+
+enum { STEPS = 8 };
+
+/* Reads /proc after each step of STEPS. 0, or what bench_fail() returns. */
+static int grow(struct bench_trial *t, uint64_t flows, double *count,
+                struct bench_process_memory *memory)
+{
+    for (int step = 0; step <= STEPS; step++) {
+        uint64_t more = step ? flows / STEPS : 0;
+        if (go_park(more) != more)
+            return bench_fail(t, "not all of %llu goroutines began",
+                              (unsigned long long)more);
+        count[step] = (double)more * step;
+        int err = bench_process_memory_read(0, &memory[step]);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+static int measure_footprint(struct bench_trial *t)
+{
+    const struct go_config *config = bench_case_of(t)->arg;
+    struct bench_process_memory memory[STEPS + 1];
+    double count[STEPS + 1], resident[STEPS + 1], reserved[STEPS + 1], tables[STEPS + 1];
+    int err = start(t);
+    if (!err)
+        err = grow(t, config->parameter / 10, count, memory); /* Go's own arenas first */
+    if (!err)
+        err = grow(t, config->parameter, count, memory);
+    if (err)
+        return err;
+    for (int i = 0; i <= STEPS; i++) {
+        resident[i] = (double)memory[i].resident_bytes;
+        reserved[i] = (double)memory[i].reserved_bytes;
+        tables[i] = (double)memory[i].page_table_bytes;
+    }
+    bench_metric(t, "resident_bytes", "B/flow", "smaps",
+                 bench_slope(count, resident, STEPS + 1, NULL));
+    bench_metric(t, "reserved_bytes", "B/flow", "status",
+                 bench_slope(count, reserved, STEPS + 1, NULL));
+    bench_metric(t, "page_table_bytes", "B/flow", "status",
+                 bench_slope(count, tables, STEPS + 1, NULL));
+    bench_note(t, "flows", "%llu, in %d steps", (unsigned long long)config->parameter, STEPS);
+    return 0;
+}
+
+/* --------------------------------------------------------------------------- cases */
+
+/* gobuf in runtime/runtime2.go has sp, pc, g, ctxt, ret, lr and bp; how many of them a switch
+ * writes, and what the compiler spilled before the call, is not documented. */
+static const struct bench_contract contract = {
+    .saves = "gobuf: sp pc bp g; the rest is spilled by the compiler", .bytes_saved = -1};
+
+#define ONE_CPU BENCH_AT(BENCH_SAME_CPU)
+#define TWO_CPUS (BENCH_AT(BENCH_SMT) | BENCH_AT(BENCH_SAME_LLC))
+#define FLAGS_OF(workers) (BENCH_THREADS | ((workers) > 1 ? BENCH_PREEMPTS : 0))
+
+/* Followed by the functions and ops_multiple: an epoch of a millisecond or so, beside which it
+ * is little what the main thread, the driver and the first goroutine cost to wake. */
+#define CASE(experiment_, subject_, params_, op_, workers, kind, parameter, profile_, ...)   \
+    {                                                                                        \
+        .experiment = experiment_, .subject = subject_, .params = params_, .op = op_,        \
+        .places = (workers) > 1 ? TWO_CPUS : ONE_CPU, .profile = profile_,                   \
+        .flags = FLAGS_OF(workers), .contract = &contract,                                   \
+        .arg = &(const struct go_config){kind, workers, parameter}, __VA_ARGS__              \
+    }
+#define JOB(multiple)                                                                        \
+    .setup = setup, .run = run, .teardown = teardown, .ops_multiple = multiple
+#define RING .setup = ring_setup, .run = ring_run, .teardown = ring_teardown
+
+/* Up to 1,000 goroutines are made anew in each run: 20 laps at least make that small. */
+#define YIELD(flows, workers, profile)                                                       \
+    CASE("yield", "go", "flows=" #flows ",workers=" #workers, "one yield", workers,          \
+         GO_YIELD, flows, profile, JOB((flows) < 1000 ? 20000 : 20 * (flows)))
+#define YIELD_RING(flows, workers, profile)                                                  \
+    CASE("yield", "go", "flows=" #flows ",workers=" #workers, "one yield", workers,          \
+         GO_YIELD, flows, profile, RING)
+
+static const struct bench_case yield_cases[] = {
+    YIELD(2, 1, BENCH_DEFAULT),
+    YIELD(2, 2, BENCH_DEFAULT),
+    YIELD(1000, 1, BENCH_DEFAULT),
+    YIELD(1000, 2, BENCH_DEFAULT),
+    YIELD_RING(100000, 1, BENCH_DEFAULT),
+    YIELD_RING(100000, 2, BENCH_FULL),
+    YIELD_RING(1000000, 1, BENCH_FULL),
+    YIELD_RING(1000000, 2, BENCH_FULL),
+};
+
+#define SPAWN(batch, workers, profile)                                                       \
+    CASE("spawn", "go", "batch=" #batch ",workers=" #workers,                                \
+         "one flow created, run and joined", workers, GO_SPAWN, batch, profile, JOB(5000))
+
+static const struct bench_case spawn_cases[] = {
+    SPAWN(1, 1, BENCH_DEFAULT),
+    SPAWN(1000, 1, BENCH_DEFAULT),
+    SPAWN(1, 2, BENCH_FULL),
+    SPAWN(1000, 2, BENCH_FULL),
+};
+
+#define STREAM(capacity, workers, profile)                                                   \
+    CASE("message", "go-chan", "mode=stream,capacity=" #capacity ",workers=" #workers,       \
+         "one item passed", workers, GO_STREAM, capacity, profile, JOB(128 * 150))
+#define ROUNDTRIP(capacity, workers, profile)                                                \
+    CASE("message", "go-chan", "mode=roundtrip,capacity=" #capacity ",workers=" #workers,    \
+         "one round trip: request and reply", workers, GO_ROUNDTRIP, capacity, profile,      \
+         JOB(5000))
+
+static const struct bench_case message_cases[] = {
+    ROUNDTRIP(0, 1, BENCH_DEFAULT),
+    ROUNDTRIP(0, 2, BENCH_DEFAULT),
+    STREAM(0, 1, BENCH_FULL),
+    STREAM(0, 2, BENCH_FULL),
+    STREAM(1, 1, BENCH_FULL),
+    STREAM(1, 2, BENCH_FULL),
+    STREAM(128, 1, BENCH_DEFAULT),
+    STREAM(128, 2, BENCH_DEFAULT),
+};
+
+#define COUNTER(flows, workers, profile)                                                     \
+    CASE("counter", "go-mutex", "flows=" #flows ",workers=" #workers,                        \
+         "one increment of the shared number, by any flow", workers, GO_COUNTER, flows,      \
+         profile, JOB(50000))
+
+static const struct bench_case counter_cases[] = {
+    COUNTER(1, 1, BENCH_FULL),
+    COUNTER(2, 1, BENCH_FULL),
+    COUNTER(2, 2, BENCH_DEFAULT),
+};
+
+#define SKYNET(leaves, workers, profile)                                                     \
+    CASE("scale", "go", "skynet=" #leaves ",workers=" #workers, "one leaf", workers,         \
+         GO_SKYNET, leaves, profile, JOB(leaves))
+
+static const struct bench_case scale_cases[] = {
+    SKYNET(1000000, 1, BENCH_FULL),
+    SKYNET(1000000, 2, BENCH_FULL),
+};
+
+#define FOOTPRINT(flows, profile)                                                            \
+    CASE("footprint", "go", "flows=" #flows, "one parked flow", 1, 0, flows, profile,        \
+         .measure = measure_footprint)
+
+static const struct bench_case footprint_cases[] = {
+    FOOTPRINT(10000, BENCH_DEFAULT),
+    FOOTPRINT(100000, BENCH_FULL),
+};
+
+#define TABLE(name, question) {#name, question, name##_cases, \
+                               sizeof name##_cases / sizeof *name##_cases}
+
+int main(int argc, char **argv)
+{
+    const struct bench_experiment experiments[] = {
+        TABLE(yield, "what does runtime.Gosched() cost, by how many goroutines yield?"),
+        TABLE(spawn, "what does it cost to create, run and join a goroutine?"),
+        TABLE(message, "what does it cost to pass an item through a Go channel?"),
+        TABLE(counter, "what does a counter under a sync.Mutex cost?"),
+        TABLE(scale, "what does a tree of 10^6 goroutines cost?"),
+        TABLE(footprint, "what does a parked goroutine weigh?"),
+    };
+    return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
+}

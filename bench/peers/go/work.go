@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+
+// work.go: the jobs, each as a Go programmer would write it.
+package main
+
+import (
+	"runtime"
+	"sync"
+)
+
+// yield: `flows` goroutines, each with its share of the yields.
+func yield(ops, flows uint64) uint64 {
+	counts := make([]uint64, flows)
+	var all sync.WaitGroup
+	all.Add(int(flows))
+	for i := uint64(0); i < flows; i++ {
+		go func(i, share uint64) {
+			n := uint64(0)
+			for ; n < share; n++ {
+				runtime.Gosched()
+			}
+			counts[i] = n
+			all.Done()
+		}(i, share(ops, flows, i))
+	}
+	all.Wait()
+	return sum(counts)
+}
+
+// roundTrip: the driver asks, a goroutine answers what it was asked.
+func roundTrip(ops, capacity uint64) uint64 {
+	request, reply := make(chan uint64, capacity), make(chan uint64, capacity)
+	go func() {
+		for item := range request {
+			reply <- item
+		}
+		close(reply)
+	}()
+	n := uint64(0)
+	for ; n < ops; n++ {
+		request <- n
+		if <-reply != n {
+			break
+		}
+	}
+	close(request)
+	return n
+}
+
+// stream: the driver produces, a goroutine consumes; what the consumer saw is what counts.
+func stream(ops, capacity uint64) uint64 {
+	items, seen := make(chan uint64, capacity), make(chan uint64)
+	go func() {
+		n := uint64(0)
+		for item := range items {
+			if item == n {
+				n++
+			}
+		}
+		seen <- n
+	}()
+	for n := uint64(0); n < ops; n++ {
+		items <- n
+	}
+	close(items)
+	return <-seen
+}
+
+// spawn: `batch` goroutines are started, then all are waited for, and so on.
+func spawn(ops, batch uint64) uint64 {
+	counts := make([]uint64, batch)
+	var all sync.WaitGroup
+	for left := ops; left > 0; {
+		size := batch
+		if left < size {
+			size = left
+		}
+		all.Add(int(size))
+		for i := uint64(0); i < size; i++ {
+			go func(i uint64) {
+				counts[i]++
+				all.Done()
+			}(i)
+		}
+		all.Wait()
+		left -= size
+	}
+	return sum(counts)
+}
+
+// counter: `flows` goroutines raise one number under a mutex.
+func counter(ops, flows uint64) uint64 {
+	var (
+		mutex  sync.Mutex
+		number uint64
+		all    sync.WaitGroup
+	)
+	all.Add(int(flows))
+	for i := uint64(0); i < flows; i++ {
+		go func(share uint64) {
+			for n := uint64(0); n < share; n++ {
+				mutex.Lock()
+				number++
+				mutex.Unlock()
+			}
+			all.Done()
+		}(share(ops, flows, i))
+	}
+	all.Wait()
+	return number // less than ops if an increment was lost
+}
+
+// skynet: a tree of goroutines, ten children each, that add up the leaves' numbers.
+func skynet(up chan<- uint64, first, leaves uint64) {
+	if leaves == 1 {
+		up <- first
+		return
+	}
+	children := uint64(10)
+	if leaves < children {
+		children = leaves
+	}
+	sums := make(chan uint64)
+	for i := uint64(0); i < children; i++ {
+		below := share(leaves, children, i)
+		go skynet(sums, first, below)
+		first += below
+	}
+	total := uint64(0)
+	for i := uint64(0); i < children; i++ {
+		total += <-sums
+	}
+	up <- total
+}
+
+// skynetRun: trees of `leaves` leaves, and one of the rest. Their sums are known: a leaf that
+// did not run, or ran twice, shows.
+func skynetRun(ops, leaves uint64) uint64 {
+	done := uint64(0)
+	for done < ops {
+		size := leaves
+		if ops-done < size {
+			size = ops - done
+		}
+		root := make(chan uint64)
+		go skynet(root, 0, size)
+		if <-root != size*(size-1)/2 {
+			break
+		}
+		done += size
+	}
+	return done
+}
