@@ -134,7 +134,7 @@ static uint64_t scale_run(struct bench_trial *t, uint64_t ops)
         .experiment = "scale", .subject = "coro-skynet",                                 \
         .params = "leaves=1000000,workers=" #workers_,                                   \
         .op = "one leaf of the tree, with its share of the flows above it",              \
-        .places = places_, .profile = BENCH_DEFAULT, .flags = flags_,                    \
+        .places = places_, .profile = BENCH_FULL, .flags = flags_,                       \
         .kernel_switches_max = most, .setup = scale_setup, .run = scale_run,             \
         .teardown = scale_teardown, .arg = &(const struct scale_config){workers_},       \
         .ops_multiple = LEAVES,                                                          \

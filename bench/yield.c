@@ -217,9 +217,9 @@ const struct bench_case yield_cases[] = {
     ALONE(2, ",site=diff", true, BENCH_QUICK),
     ALONE(16, "", false, BENCH_FULL),
     ALONE(1000, "", false, BENCH_DEFAULT),
-    ALONE(100000, "", false, BENCH_DEFAULT),
+    ALONE(100000, "", false, BENCH_FULL),
     ALONE(1000000, "", false, BENCH_FULL),
-    IN_TWO(2, BENCH_DEFAULT),
+    IN_TWO(2, BENCH_FULL),
     IN_TWO(16, BENCH_FULL),
     IN_TWO(1000, BENCH_DEFAULT),
 };

@@ -211,7 +211,7 @@ int main(int argc, char **argv)
     const char *spawned = "one flow created, run and joined";
     const bench_case spawn_cases[] = {
         make("spawn", "batch=1", spawned, BENCH_DEFAULT, spawn_run, &one, 5000),
-        make("spawn", "batch=1000", spawned, BENCH_DEFAULT, spawn_run, &thousand, 5000),
+        make("spawn", "batch=1000", spawned, BENCH_FULL, spawn_run, &thousand, 5000),
     };
     const bench_experiment experiments[] = {
         {"yield", "what does a yield of Boost.Fiber's cost?", yield_cases, 3},

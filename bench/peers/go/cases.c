@@ -160,10 +160,10 @@ static const struct bench_contract contract = {
 
 static const struct bench_case yield_cases[] = {
     YIELD(2, 1, BENCH_DEFAULT),
-    YIELD(2, 2, BENCH_DEFAULT),
+    YIELD(2, 2, BENCH_FULL),
     YIELD(1000, 1, BENCH_DEFAULT),
     YIELD(1000, 2, BENCH_DEFAULT),
-    YIELD_RING(100000, 1, BENCH_DEFAULT),
+    YIELD_RING(100000, 1, BENCH_FULL),
     YIELD_RING(100000, 2, BENCH_FULL),
     YIELD_RING(1000000, 1, BENCH_FULL),
     YIELD_RING(1000000, 2, BENCH_FULL),
@@ -224,7 +224,7 @@ static const struct bench_case scale_cases[] = {
          .measure = measure_footprint)
 
 static const struct bench_case footprint_cases[] = {
-    FOOTPRINT(10000, BENCH_DEFAULT),
+    FOOTPRINT(10000, BENCH_FULL),
     FOOTPRINT(100000, BENCH_FULL),
 };
 
