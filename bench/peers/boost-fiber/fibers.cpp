@@ -196,7 +196,7 @@ int main(int argc, char **argv)
     const char *one_yield = "one yield";
     bench_case yield_cases[] = {
         make("yield", "flows=2", one_yield, BENCH_DEFAULT, yield_run, &two, 20000),
-        make("yield", "flows=1000", one_yield, BENCH_DEFAULT, yield_run, &thousand, 50000),
+        make("yield", "flows=1000", one_yield, BENCH_FULL, yield_run, &thousand, 50000),
         make("yield", "flows=100000", one_yield, BENCH_FULL, ring_run, &many, 100000),
     };
     yield_cases[2].setup = ring_setup;

@@ -162,7 +162,7 @@ static const struct bench_case yield_cases[] = {
     YIELD(2, 1, BENCH_DEFAULT),
     YIELD(2, 2, BENCH_FULL),
     YIELD(1000, 1, BENCH_DEFAULT),
-    YIELD(1000, 2, BENCH_DEFAULT),
+    YIELD(1000, 2, BENCH_FULL),
     YIELD_RING(100000, 1, BENCH_FULL),
     YIELD_RING(100000, 2, BENCH_FULL),
     YIELD_RING(1000000, 1, BENCH_FULL),
@@ -207,7 +207,7 @@ static const struct bench_case message_cases[] = {
 static const struct bench_case counter_cases[] = {
     COUNTER(1, 1, BENCH_FULL),
     COUNTER(2, 1, BENCH_FULL),
-    COUNTER(2, 2, BENCH_DEFAULT),
+    COUNTER(2, 2, BENCH_FULL),
 };
 
 #define SKYNET(leaves, workers, profile)                                                     \
