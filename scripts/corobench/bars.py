@@ -133,7 +133,8 @@ def _draw_panel(
     else:
         linear_axis(axes.xaxis)
     axes.set_xlabel(f"{panel.unit}{' (log scale)' if wide else ''}")
-    axes.set_title(panel.heading, loc="left", color=theme.muted)
+    # Over the labels too: the room to the right of the axis alone is short for a sentence.
+    axes.set_title(panel.heading, loc="right", color=theme.muted)
 
 
 def _decade_below(value: float) -> int:
