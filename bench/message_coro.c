@@ -104,6 +104,8 @@ void message_coro_teardown(struct bench_trial *t)
     if (!s)
         return;
     stage_crew_close(&s->crew);
+    if (s->crew.stage.run_error)
+        return;
     coro_chan_free(s->request);
     coro_chan_free(s->reply);
     free(s);

@@ -5,6 +5,7 @@
 #include "stage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { RUNNER_STACK_BYTES = 256 * 1024 };
 
@@ -76,7 +77,10 @@ int stage_open(struct stage *stage, struct bench_trial *t, unsigned workers,
 
 void stage_enter(struct stage *stage)
 {
-    coro_switch(&stage->harness, &stage->inside);
+    if (stage->open)
+        coro_switch(&stage->harness, &stage->inside);
+    if (!stage->open && !stage->closing)
+        bench_fail(stage->trial, "the flows never came back: %s", strerror(-stage->run_error));
 }
 
 void stage_leave(struct stage *stage)
@@ -163,13 +167,16 @@ int stage_crew_open(struct stage_crew *crew, struct bench_trial *t, unsigned wor
 
 uint64_t stage_crew_run(struct stage_crew *crew)
 {
+    crew->total = 0;
     stage_enter(&crew->stage);
     return crew->total;
 }
 
 void stage_crew_close(struct stage_crew *crew)
 {
-    stage_close(&crew->stage);
+    /* After a deadlock the channels' waiters are gone with their stacks. */
+    if (stage_close(&crew->stage))
+        return;
     for (size_t i = 0; crew->member && i < crew->flows; i++)
         coro_chan_free(crew->member[i].go);
     coro_chan_free(crew->counts);

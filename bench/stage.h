@@ -41,7 +41,8 @@ struct stage {
  * CPU was refused). */
 int stage_open(struct stage *stage, struct bench_trial *t, unsigned workers,
                void (*lead)(void *arg), void *arg);
-/* By setup() and run(): goes on with the flow that left, until one leaves again. */
+/* By setup() and run(): goes on with the flow that left, until one leaves again. When all
+ * flows are asleep for ever instead, the trial fails. */
 void stage_enter(struct stage *stage);
 /* By a flow on the first worker: back to the harness. After it, `closing` says to return. */
 void stage_leave(struct stage *stage);
