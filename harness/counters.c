@@ -195,6 +195,9 @@ static bool joins(struct bench_counters *c, struct event *e,
     if (open_event(e, attr, leader_fd, c->inherit) != 0)
         return false;
     e->counter.group = group;
+    e->counter.source = attr->type == PERF_TYPE_SOFTWARE || attr->type == PERF_TYPE_TRACEPOINT
+                            ? "kernel"
+                            : "pmu";
     map_page(c, e);
     if (fits(c, group))
         return true;

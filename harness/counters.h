@@ -24,6 +24,7 @@ struct bench_counter {
     const char *metric; /* metric stem: "instructions", "branch_misses", "l1d_misses"... */
     const char *event;  /* libpfm4 name that was opened, or wanted */
     int group;          /* -1 when absent */
+    const char *source; /* "pmu"; "kernel" for a software event or a tracepoint; NULL when absent */
     char reason[160];   /* why absent; empty when present */
 };
 

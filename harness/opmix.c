@@ -181,6 +181,8 @@ void bench_opmix_totals(const struct bench_opmix *mix, struct bench_sums totals[
             totals[stretch].bytes_loaded += sums->bytes_loaded;
             totals[stretch].bytes_stored += sums->bytes_stored;
             totals[stretch].repeats += sums->repeats;
+            if (strcmp(mix->sites[i].instruction.mnemonic, "syscall") == 0)
+                totals[stretch].system_calls += sums->executed;
         }
     }
 }
@@ -198,6 +200,7 @@ void bench_opmix_per_op(const struct bench_opmix *mix, struct bench_per_op *per_
     per_op->bytes_loaded = slope(t[0].bytes_loaded, t[1].bytes_loaded, mix->ops);
     per_op->bytes_stored = slope(t[0].bytes_stored, t[1].bytes_stored, mix->ops);
     per_op->repeats = slope(t[0].repeats, t[1].repeats, mix->ops);
+    per_op->system_calls = slope(t[0].system_calls, t[1].system_calls, mix->ops);
 }
 
 /* A mnemonic's executions in both stretches, before they become a fraction. */

@@ -22,6 +22,7 @@
 struct bench_sums {
     uint64_t executed, bytes_loaded, bytes_stored;
     uint64_t repeats; /* iterations of `rep` instructions */
+    uint64_t system_calls; /* in totals alone: a site is one or is none */
 };
 
 struct bench_site {
@@ -59,7 +60,7 @@ void bench_ratio_text(struct bench_ratio ratio, char *text, size_t text_bytes);
 
 /* What one op is: sums over all sites, as fractions. */
 struct bench_per_op {
-    struct bench_ratio instructions, bytes_loaded, bytes_stored, repeats;
+    struct bench_ratio instructions, bytes_loaded, bytes_stored, repeats, system_calls;
 };
 void bench_opmix_totals(const struct bench_opmix *mix, struct bench_sums totals[2]);
 void bench_opmix_per_op(const struct bench_opmix *mix, struct bench_per_op *per_op);

@@ -28,6 +28,8 @@ static inline void bench_mark(void)
 
 struct bench_count_options {
     uint64_t ops;      /* N */
+    uint64_t steps_max; /* per stretch: a longer one is given up */
+    double timeout_s;   /* of the whole count, wherever the time goes */
     int json;          /* print JSON in place of text */
     int disassembly;   /* print one op's instructions */
 };

@@ -30,12 +30,13 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum meaning { STEPPED, MARKED, SIGNALLED, REMARK, ENDED };
+enum meaning { STEPPED, MARKED, SIGNALLED, REMARK, ENDED, LATE };
 
 /* What the child tells through its pipe before exec() closes it. */
 enum stage { STAGE_PTRACE = 1, STAGE_EXEC, STAGE_RANDOMISED };
@@ -52,6 +53,41 @@ struct stepper {
     int signal;      /* to deliver with the next resume */
     int wait_status; /* once ENDED */
 };
+
+/* ---- the time limit ---- */
+
+/* A program that sleeps in the kernel never stops again: only a signal ends the wait for it. The
+ * timer repeats, so that one which comes just before waitpid() is not the last. */
+static volatile sig_atomic_t out_of_time;
+
+static void on_alarm(int signal)
+{
+    out_of_time = signal;
+}
+
+struct limit {
+    struct sigaction action;
+    struct itimerval timer;
+};
+
+static void limit_begin(struct limit *before, double timeout_s)
+{
+    struct sigaction action = {.sa_handler = on_alarm}; /* no SA_RESTART */
+    long whole_s = (long)timeout_s;
+    struct itimerval timer = {
+        .it_interval = {.tv_usec = 100000},
+        .it_value = {whole_s, (long)((timeout_s - (double)whole_s) * 1e6) + 1}};
+    sigemptyset(&action.sa_mask);
+    out_of_time = 0;
+    sigaction(SIGALRM, &action, &before->action);
+    setitimer(ITIMER_REAL, &timer, &before->timer);
+}
+
+static void limit_end(const struct limit *before)
+{
+    setitimer(ITIMER_REAL, &before->timer, NULL);
+    sigaction(SIGALRM, &before->action, NULL);
+}
 
 static int fail(struct stepper *s, int exit_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -224,10 +260,18 @@ static enum meaning wait_for_stop(struct stepper *s)
 {
     int status;
     while (waitpid(s->pid, &status, __WALL) < 0) {
+        if (errno == EINTR && out_of_time)
+            return LATE;
         if (errno != EINTR)
             return classify(s, W_EXITCODE(1, 0)); /* somebody else has waited for it */
     }
-    return classify(s, status);
+    return out_of_time ? LATE : classify(s, status);
+}
+
+static int fail_late(struct stepper *s)
+{
+    return fail(s, 1, "gave up after %g s: it is blocked in a system call, or fewer ops are "
+                      "needed (--ops)", s->hooks->timeout_s);
 }
 
 /* A program that a SIGKILL has just ended answers ESRCH; the next wait tells. */
@@ -273,6 +317,8 @@ static int run_to_mark(struct stepper *s)
         enum meaning meaning = wait_for_stop(s);
         if (meaning == ENDED)
             return 0;
+        if (meaning == LATE)
+            return fail_late(s);
         if (meaning == MARKED)
             return reached_mark(s) == 0 ? 1 : -1;
     }
@@ -322,6 +368,8 @@ static int step_to_mark(struct stepper *s, int stretch)
             break;
         case ENDED:
             return 0;
+        case LATE:
+            return fail_late(s);
         }
     }
 }
@@ -343,7 +391,10 @@ static void explain_end(struct stepper *s)
 
 static int attach(struct stepper *s, char *const argv[], int pipe_fd)
 {
-    if (wait_for_stop(s) == ENDED)
+    enum meaning first = wait_for_stop(s);
+    if (first == LATE)
+        return fail_late(s);
+    if (first == ENDED)
         return explain_complaints(s, argv[0], pipe_fd) == 0
                    ? fail(s, 1, "the child ended before it could be traced")
                    : -1;
@@ -376,6 +427,7 @@ void bench_step_program(char *const argv[], const struct bench_step_hooks *hooks
 {
     struct stepper s = {.hooks = hooks, .result = result};
     cpu_set_t own_cpus;
+    struct limit before;
     int pipe_fds[2];
     memset(result, 0, sizeof(*result));
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
@@ -388,6 +440,7 @@ void bench_step_program(char *const argv[], const struct bench_step_hooks *hooks
     if (s.pid == 0)
         run_child(argv, pipe_fds[1]);
     close(pipe_fds[1]);
+    limit_begin(&before, hooks->timeout_s);
     if (s.pid < 0) {
         fail(&s, 1, "fork: %s", strerror(errno));
     } else if (step_stretches(&s, argv, pipe_fds[0]) != 0 && s.pid > 0) {
@@ -395,6 +448,7 @@ void bench_step_program(char *const argv[], const struct bench_step_hooks *hooks
         while (waitpid(s.pid, NULL, __WALL) < 0 && errno == EINTR)
             ;
     }
+    limit_end(&before);
     close(pipe_fds[0]);
     if (restore)
         sched_setaffinity(0, sizeof(own_cpus), &own_cpus);

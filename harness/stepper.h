@@ -11,8 +11,8 @@
  * The program runs with address randomisation off and a fixed environment, so that a
  * count that depends on addresses or on the environment is the same in each run.
  *
- * Blocks until the program has ended. For one thread at a time: it waits for its own
- * child.
+ * Blocks until the program has ended or the time is up. For one thread at a time: it waits
+ * for its own child, and has the process's ITIMER_REAL and SIGALRM meanwhile.
  */
 #ifndef STEPPER_H
 #define STEPPER_H
@@ -38,6 +38,7 @@ struct bench_step_hooks {
     void (*mark)(void *context, pid_t pid, int mark); /* at marks 0 to 3; or NULL */
     void *context;
     uint64_t steps_max; /* per stretch: a longer one is given up, with a sentence */
+    double timeout_s;   /* for the whole program, blocked in a system call or not */
 };
 
 struct bench_step_result {

@@ -35,7 +35,7 @@ static void measure_group(struct bench_trial *t, struct bench_counters *counters
             bench_metric_null(t, event->metric, unit, "reading %s failed", event->event);
             continue;
         }
-        bench_metric(t, event->metric, unit, "pmu",
+        bench_metric(t, event->metric, unit, event->source,
                      ((double)high[i] - (double)low[i]) / (3 * (double)n));
         if (err_low == -EAGAIN || err_high == -EAGAIN)
             trial_flag(t, "multiplexed");

@@ -114,6 +114,7 @@ Test(counters, names_metrics_after_events)
     struct bench_counters *c =
         bench_counters_open("perf::PAGE-FAULTS,perf::PAGE-FAULTS,NO_SUCH:UMASK=1", false);
     cr_assert_str_eq(bench_counters_at(c, 0)->metric, "page_faults");
+    cr_assert_str_eq(bench_counters_at(c, 0)->source, "kernel", "no PMU has counted these");
     cr_assert_str_eq(bench_counters_at(c, 1)->metric, "page_faults_2");
     cr_assert_str_eq(bench_counters_at(c, 2)->metric, "no_such_umask_1");
     cr_assert_str_eq(bench_counters_at(c, 2)->event, "NO_SUCH:UMASK=1");

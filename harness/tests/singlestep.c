@@ -20,7 +20,9 @@ static int count(const char *loop, unsigned ops, int json, int disassembly)
     char ops_text[16];
     snprintf(ops_text, sizeof(ops_text), "%u", ops);
     char *argv[] = {(char *)STEP_TARGET, (char *)loop, ops_text, NULL};
-    const struct bench_count_options options = {ops, json, disassembly};
+    const struct bench_count_options options = {
+        .ops = ops, .steps_max = 1000000, .timeout_s = 60, .json = json,
+        .disassembly = disassembly};
     FILE *kept = tmpfile();
     int stdout_fd = dup(STDOUT_FILENO);
     fflush(stdout);
@@ -75,6 +77,8 @@ Test(singlestep, counts_known_loops_exactly)
     expect("xsave", "6", "576", "576");
     expect("call", "7", "8", "8");
     expect("syscall", "4", "0", "0");
+    cr_expect_str_eq(per_op("syscall", "system_calls"), "1");
+    cr_expect_str_eq(per_op("five", "system_calls"), "0");
 }
 
 Test(singlestep, one_nop_more_is_one_more)

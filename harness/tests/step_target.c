@@ -152,6 +152,12 @@ static LOOP void loop_endless(uint64_t ops)
         __asm__ volatile("" : "+r"(ops));
 }
 
+static LOOP void loop_asleep(uint64_t ops)
+{
+    while (ops != 0)
+        pause();
+}
+
 static const struct {
     const char *name;
     loop_fn *loop;
@@ -164,6 +170,7 @@ static const struct {
 #endif
     {"signals", loop_signals},   {"paused", loop_paused}, {"terminated", loop_terminated},
     {"trap", loop_trap},         {"exit-3", loop_exit_3}, {"endless", loop_endless},
+    {"asleep", loop_asleep},
 };
 
 /* One function for both stretches, so that what stands around the call is the same code.

@@ -39,7 +39,7 @@ static struct bench_step_result step(const char *loop, const char *ops, const ch
                                      struct seen *seen, uint64_t steps_max)
 {
     char *argv[] = {(char *)STEP_TARGET, (char *)loop, (char *)ops, (char *)more, NULL};
-    const struct bench_step_hooks hooks = {on_step, on_mark, seen, steps_max};
+    const struct bench_step_hooks hooks = {on_step, on_mark, seen, steps_max, 60};
     struct bench_step_result result;
     bench_step_program(argv, &hooks, &result);
     if (strstr(result.error, "refuses ptrace") != NULL)
@@ -138,10 +138,23 @@ Test(stepper, gives_up_when_the_hook_does)
     cr_assert_eq(seen.steps[0], 1);
 }
 
+Test(stepper, gives_up_on_a_program_that_sleeps_in_the_kernel)
+{
+    char *argv[] = {(char *)STEP_TARGET, (char *)"asleep", (char *)"1", NULL};
+    const struct bench_step_hooks hooks = {on_step, NULL, &(struct seen){{0}, 0, 0}, 100000, 0.3};
+    struct bench_step_result result;
+    bench_step_program(argv, &hooks, &result);
+    if (strstr(result.error, "refuses ptrace") != NULL)
+        cr_skip("%s", result.error);
+    cr_assert_eq(result.exit_code, 1);
+    cr_assert(strstr(result.error, "gave up after 0.3 s") != NULL, "%s", result.error);
+    cr_assert_eq(waitpid(-1, NULL, __WALL), -1, "the program is still there");
+}
+
 Test(stepper, says_that_a_program_is_missing)
 {
     char *argv[] = {(char *)"/nowhere/at/all", NULL};
-    const struct bench_step_hooks hooks = {on_step, NULL, NULL, 10};
+    const struct bench_step_hooks hooks = {on_step, NULL, NULL, 10, 60};
     struct bench_step_result result;
     bench_step_program(argv, &hooks, &result);
     if (strstr(result.error, "refuses ptrace") != NULL)
@@ -157,7 +170,7 @@ Test(stepper, skips_where_ptrace_is_refused)
     if (refused != 0)
         cr_skip("no seccomp filter: %s", strerror(-refused));
     char *argv[] = {(char *)STEP_TARGET, (char *)"five", (char *)"1", NULL};
-    const struct bench_step_hooks hooks = {on_step, NULL, NULL, 10};
+    const struct bench_step_hooks hooks = {on_step, NULL, NULL, 10, 60};
     struct bench_step_result result;
     bench_step_program(argv, &hooks, &result);
     cr_assert_eq(result.exit_code, 77);
