@@ -70,6 +70,8 @@ enum bench_flags {
     /* The kernel preempts or yields as part of the op itself (sched_yield, fork): involuntary
      * switches are then the subject, and no reason to reject a trial. */
     BENCH_PREEMPTS = 1 << 1,
+    /* run() has another process do the work (guest.h). */
+    BENCH_GUEST = 1 << 2,
 };
 
 struct bench_case {

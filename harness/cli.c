@@ -106,5 +106,6 @@ const struct bench_entry *cli_case(struct cli_cases *own, const char *name)
 bool cli_is_countable(const struct bench_entry *entry)
 {
     const struct bench_case *spec = entry->spec;
-    return spec->run && !(spec->flags & BENCH_THREADS) && spec->ops_multiple <= 1;
+    return spec->run && !(spec->flags & (BENCH_THREADS | BENCH_GUEST)) &&
+           spec->ops_multiple <= 1;
 }

@@ -2,6 +2,7 @@
 #include "trial_state.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +104,8 @@ static void run_body(struct bench_trial *t)
     bool times = spec->run && !t->options->count_ops && !t->options->fixed_ops;
     /* Opened before setup(), as threads inherit counters only from then on. */
     struct bench_counters *counters =
-        times ? bench_counters_open(t->options->events, spec->flags & BENCH_THREADS) : NULL;
+        times ? bench_counters_open(t->options->events,
+                                    spec->flags & (BENCH_THREADS | BENCH_GUEST)) : NULL;
     int err = spec->setup ? spec->setup(t) : 0;
     if (err) {
         if (!t->skipped[0])
@@ -139,13 +141,18 @@ static json_t *epochs_json(const struct bench_trial *t)
     return epochs;
 }
 
+static json_t *number_or_null(double value)
+{
+    return isnan(value) ? json_null() : json_real(value);
+}
+
 static json_t *checks_json(const struct bench_trial *t)
 {
     return json_pack(
-        "{s:I, s:I, s:f, s:f, s:f, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "ops_expected",
+        "{s:I, s:I, s:o, s:o, s:f, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "ops_expected",
         (json_int_t)t->ops_expected, "ops_counted", (json_int_t)t->ops_counted,
-        "kernel_switches_voluntary", t->voluntary, "kernel_switches_involuntary",
-        t->involuntary, "steal_ticks", t->steal_ticks, "migrations", t->migrations,
+        "kernel_switches_voluntary", number_or_null(t->voluntary),
+        "kernel_switches_involuntary", number_or_null(t->involuntary), "steal_ticks", t->steal_ticks, "migrations", t->migrations,
         "triples", t->triple_count, "triples_disturbed", t->disturbed, "triples_crowded",
         t->crowded, "core_width", t->widths[WIDTH_RANK - 1], "nonlinearity", t->nonlinearity, "fixed_ns",
         t->fixed_ns);

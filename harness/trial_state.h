@@ -9,19 +9,14 @@
 #define TRIAL_STATE_H
 
 #include <stdbool.h>
+#include "kernel_counts.h"
 #include "trial.h"
 
 enum { POINTS = 3, TRIPLES_MAX = 1000, TRIES_PER_TRIPLE = 6, WIDTH_RANK = 3 };
 static const uint64_t point_factor[POINTS] = {1, 2, 4};
 
-/* What the kernel counted for this process, and for the placement's CPUs. */
-struct kernel_counts {
-    double voluntary, involuntary, faults_minor; /* getrusage, the whole process */
-    double steal_ticks;                          /* /proc/stat, the CPUs of the placement */
-};
-
 struct triple {
-    double ns[POINTS], cpu_ns[POINTS];
+    double ns[POINTS];
     struct kernel_counts kernel[POINTS];
     double canary_ns; /* mean of the cycle times around and between the points */
     double width_min; /* smallest width that any of its canaries found */
@@ -34,6 +29,7 @@ struct bench_trial {
     const struct bench_entry *entry;
     const struct bench_trial_options *options;
     void *state;
+    pid_t process; /* that does the work in this one's place (guest.h); 0: this one does */
     json_t *metrics, *notes, *flags;
     char skipped[320], error[320];
 

@@ -23,11 +23,14 @@ static const char count_text[] =
 static int count_entry(const struct bench_entry *entry, struct bench_count_options *o)
 {
     char ops[32], path[4096];
-    if (entry->skipped || !entry->spec->run || (entry->spec->flags & BENCH_THREADS)) {
+    if (entry->skipped || !entry->spec->run ||
+        (entry->spec->flags & (BENCH_THREADS | BENCH_GUEST))) {
         fprintf(stderr, "corobench: %s cannot be counted: %s\n", entry->name,
                 entry->skipped       ? entry->skipped
                 : !entry->spec->run  ? "it has no cost per op"
-                                     : "it runs on several threads, and only one is stepped");
+                : entry->spec->flags & BENCH_GUEST
+                    ? "another process does the work, and only this one is stepped"
+                    : "it runs on several threads, and only one is stepped");
         return CLI_SKIPPED;
     }
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
