@@ -70,11 +70,13 @@ CORO_INLINE void *coro_fresh(void *address)
 struct coro_options {
     unsigned workers;        /* 0: as many as CPUs are allowed */
     bool pin;                /* worker i stays on the i-th allowed CPU */
-    size_t stack_bytes;      /* of a flow; 0: 64 KB of addresses, used as touched */
+    enum coro_stack_policy policy; /* of flows: guarded or slab, else -EINVAL */
+    size_t stack_bytes;      /* of a flow; 0: 64 KB of addresses, used as touched; 2 KB slabs */
     bool no_membarrier;      /* as on a kernel without: fences in place of it */
     bool quiet;              /* a deadlock is returned but not reported on stderr */
     enum coro_guard guard;   /* CORO_GUARD_NONE is the zero; see guard_set */
     bool guard_set;          /* false: the best the kernel has */
+    enum coro_guard group_guard; /* of 64 slab stacks each */
 };
 
 typedef void *coro_body(void *arg);
@@ -99,7 +101,8 @@ struct coro_handle {
 };
 
 struct coro_spawn_options {
-    size_t stack_bytes; /* 0: the run's */
+    enum coro_stack_policy policy; /* where its frames lie: see stack.h */
+    size_t stack_bytes; /* 0: the run's if it is of that policy; else 64 KB, 2 KB in slabs */
     const char *name;   /* kept by pointer; for reports */
     bool detached;      /* nobody will join it */
     bool pinned;        /* runs on `worker` and nowhere else */

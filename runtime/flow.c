@@ -24,82 +24,11 @@
 enum {
     POOL_MAX = 512,   /* of a worker; above, half goes to the run's pool */
     POOL_TAKE = 32,   /* and so many come from there, or from the arena, at once */
-    ARENA_STACKS_FIRST = 4096,
-    ARENA_STACKS_FACTOR = 8, /* from one arena of a class to the next, */
-    ARENA_STACKS_MAX = 16 * 1024 * 1024,
-    ARENA_STACKS_MIN = 64, /* or fewer, where address space is short */
-    FLOW_ALIGN = CORO_LINE_BYTES,
-};
-
-struct arena_link {
-    struct arena_link *next;
-    struct coro_stack_arena *arena;
 };
 
 _Noreturn void coro_arch_jump(struct coro_context *to) __attribute__((visibility("hidden")));
 
 /* ---- memory ------------------------------------------------------------------------ */
-
-/* Under pool_lock. The next, larger arena of a class. */
-static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
-{
-    struct arena_link *link = malloc(sizeof *link);
-    size_t stacks = class->arena_stacks ? class->arena_stacks * ARENA_STACKS_FACTOR
-                                        : ARENA_STACKS_FIRST;
-
-    if (!link)
-        return -ENOMEM;
-    if (stacks > ARENA_STACKS_MAX)
-        stacks = ARENA_STACKS_MAX;
-    do
-        link->arena = coro_stack_arena_create(class->stack_bytes, stacks, sched->guard);
-    while (!link->arena && (stacks /= 4) >= ARENA_STACKS_MIN);
-    if (!link->arena) {
-        free(link);
-        return -ENOMEM;
-    }
-    link->next = sched->arenas;
-    sched->arenas = link;
-    class->arena = link->arena;
-    class->arena_stacks = stacks;
-    return 0;
-}
-
-/* Under pool_lock. */
-static struct coro_flow *flow_make(struct coro_sched *sched, unsigned stack_class)
-{
-    struct coro_stack_class *class = &sched->classes[stack_class];
-    struct coro_stack stack;
-    struct coro_flow *flow;
-    size_t low;
-
-    if (!class->arena || coro_stack_alloc(class->arena, &stack))
-        if (arena_add(sched, class) || coro_stack_alloc(class->arena, &stack))
-            return NULL;
-    low = ((uintptr_t)stack.top - sizeof *flow) / FLOW_ALIGN * FLOW_ALIGN;
-    flow = (struct coro_flow *)low;
-    stack.top = (char *)flow;
-    *flow = (struct coro_flow){
-        .stack = stack, .stack_class = (uint8_t)stack_class, .all_next = sched->all};
-    coro_object_init(&flow->object, CORO_PATIENCE_NEVER);
-    sched->all = flow;
-    return flow;
-}
-
-struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class)
-{
-    struct coro_stack_class *class = &sched->classes[stack_class];
-    struct coro_flow *flow;
-
-    coro_spin_lock(&sched->pool_lock);
-    flow = class->pool;
-    if (flow)
-        class->pool = flow->pool_next;
-    else
-        flow = flow_make(sched, stack_class);
-    coro_spin_unlock(&sched->pool_lock);
-    return flow;
-}
 
 /* Fills the worker's pool. The first of it, or NULL. */
 static struct coro_flow *pool_fill(struct coro_worker *worker)
@@ -113,7 +42,7 @@ static struct coro_flow *pool_fill(struct coro_worker *worker)
 
         if (flow)
             class->pool = flow->pool_next;
-        else if (i > 0 || !(flow = flow_make(sched, 0)))
+        else if (i > 0 || !(flow = coro_flow_make(sched, 0)))
             break;
         flow->pool_next = worker->pool;
         worker->pool = flow;
@@ -156,19 +85,6 @@ static void recycle(struct coro_worker *worker, struct coro_flow *flow)
         pool_give_back(worker);
 }
 
-void coro_flow_free_all(struct coro_sched *sched)
-{
-    struct arena_link *link = sched->arenas;
-
-    while (link) {
-        struct arena_link *next = link->next;
-
-        coro_stack_arena_destroy(link->arena);
-        free(link);
-        link = next;
-    }
-}
-
 /* ---- ending ------------------------------------------------------------------------ */
 
 /* Out of use while its last steps are still being run. */
@@ -190,6 +106,8 @@ static struct coro_context *finish(struct coro_flow *flow, void *result)
     struct coro_flow *next;
 
     worker->finished++;
+    if (coro_unlikely(flow->policy == CORO_STACK_SLAB))
+        coro_canary_check(flow, "ended");
     if (flow->joiners.next != &flow->joiners) {
         struct coro_wait *joiner = (struct coro_wait *)flow->joiners.next;
 
@@ -281,20 +199,6 @@ struct coro_handle coro_spawn(coro_body *body, void *arg)
     return handle;
 }
 
-/* 0: the run's own size; else the class of the next power of two; CORO_CLASSES: too large. */
-static unsigned class_of(struct coro_sched *sched, size_t stack_bytes)
-{
-    unsigned class = 1;
-
-    if (stack_bytes == 0 || stack_bytes == sched->classes[0].stack_bytes)
-        return 0;
-    while (class < CORO_CLASSES && (size_t)CORO_STACK_MIN_BYTES << (class - 1) < stack_bytes)
-        class++;
-    if (class < CORO_CLASSES)
-        sched->classes[class].stack_bytes = (size_t)CORO_STACK_MIN_BYTES << (class - 1);
-    return class;
-}
-
 struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, coro_body *body,
                                    void *arg)
 {
@@ -306,7 +210,7 @@ struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, cor
 
     if (!options)
         options = &defaults;
-    class = class_of(worker->sched, options->stack_bytes);
+    class = coro_class_of(worker->sched, options->policy, options->stack_bytes);
     if (class == CORO_CLASSES ||
         (options->pinned && options->worker >= worker->sched->workers_count))
         return handle;
@@ -314,7 +218,7 @@ struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, cor
     if (!flow)
         return handle;
     flow->name = options->name;
-    flow->home = options->worker;
+    flow->home = (uint16_t)options->worker;
     flow_prepare(flow, body, arg,
                  (options->detached ? CORO_FLOW_DETACHED : 0) |
                      (options->pinned ? CORO_FLOW_PINNED : 0));

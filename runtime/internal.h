@@ -16,7 +16,10 @@
 
 enum {
     CORO_WORKERS_MAX = 1024,
-    CORO_CLASSES = 24, /* of stack sizes: 0 the run's own, n: 1 KB << n - 1 */
+    /* Of stacks: 0 the run's own; from n on, those of a policy, 1 KB << class - n. */
+    CORO_CLASS_GUARDED = 1,
+    CORO_CLASS_SLAB = 25,
+    CORO_CLASSES = CORO_CLASS_SLAB + 4,
     CORO_PATIENCE_FIRST = 3,
     CORO_PATIENCE_MAX = 12,
     CORO_PATIENCE_NEVER = 255, /* once shared, the object stays so */
@@ -38,7 +41,8 @@ struct coro_timers {
 struct coro_stack_class {
     struct coro_stack_arena *arena; /* the newest; older ones are all handed out */
     size_t arena_stacks; /* how many that has */
-    size_t stack_bytes;
+    size_t stack_bytes;  /* constant, as the next */
+    enum coro_stack_policy policy;
     struct coro_flow *pool; /* by pool_next */
 };
 
@@ -46,7 +50,7 @@ struct coro_sched {
     struct coro_worker *workers[CORO_WORKERS_MAX];
     unsigned workers_count; /* constant once flows run */
     bool pin, quiet;
-    enum coro_guard guard;
+    enum coro_guard guard, group_guard; /* of guarded stacks, and of groups of slabs */
 
     _Atomic(uint32_t) idle_lock; /* guards the next five, and workers' `asleep` */
     _Atomic(uint32_t) asleep;    /* relaxed outside the lock: a peek */
@@ -117,10 +121,25 @@ CORO_INLINE void coro_release(struct coro_worker *worker, struct coro_object *ob
         coro_object_unlock(object);
 }
 
+/* flow_stack.c */
+void coro_classes_init(struct coro_sched *sched, const struct coro_options *options);
+/* 0: the run's own; CORO_CLASSES: there is none of that policy and so many bytes. */
+unsigned coro_class_of(const struct coro_sched *sched, enum coro_stack_policy policy,
+                       size_t stack_bytes);
+/* With pool_lock held; NULL without memory. */
+struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class);
+/* From the run's pool, or made. */
+struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class);
+void coro_flow_free_all(struct coro_sched *sched);
+/* Of a flow on a slab stack: aborts with a sentence if it ran over. */
+void coro_canary_check(const struct coro_flow *flow, const char *when);
+
 /* What to switch to, now that the current flow waits. */
 CORO_INLINE struct coro_flow *coro_park(struct coro_worker *worker,
                                         struct coro_object *object, bool locked)
 {
+    if (coro_unlikely(worker->current->policy == CORO_STACK_SLAB))
+        coro_canary_check(worker->current, "parked");
     if (!locked)
         return coro_next(worker);
     worker->after = coro_unlock_after;
@@ -143,9 +162,7 @@ uint64_t coro_random(struct coro_worker *worker);
 void coro_idle(struct coro_worker *worker); /* the idle flow; returns when the run is over */
 
 /* flow.c */
-struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class);
 struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, void *arg);
-void coro_flow_free_all(struct coro_sched *sched);
 /* Waits that are claimed: see coro_wait.claim. In the domain. */
 uint64_t coro_claim_open(struct coro_flow *flow);
 bool coro_claim(struct coro_flow *flow, uint64_t claim, struct coro_wait *won, int result);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { RING_FIRST = 256, DEFAULT_STACK_BYTES = 64 * 1024 };
+enum { RING_FIRST = 256 };
 
 static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct coro_worker *retired; /* by retired_next */
@@ -178,8 +178,8 @@ static int prepare(struct coro_sched *sched, const struct coro_options *options)
     sched->pin = options->pin;
     sched->quiet = options->quiet;
     sched->guard = options->guard_set ? options->guard : CORO_GUARD_MADVISE;
-    sched->classes[0].stack_bytes =
-        options->stack_bytes ? options->stack_bytes : DEFAULT_STACK_BYTES;
+    sched->group_guard = options->group_guard;
+    coro_classes_init(sched, options);
     atomic_store(&sched->timers.first_ns, UINT64_MAX);
     while (!error && sched->workers_count < count)
         error = worker_add(sched, count);
@@ -198,6 +198,10 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
         options = &defaults;
     if (!sched)
         return -ENOMEM;
+    if (options->policy > CORO_STACK_SLAB) {
+        free(sched);
+        return -EINVAL;
+    }
     coro_domain_init(options->no_membarrier);
     if (!prepare(sched, options) && (threads = calloc(sched->workers_count, sizeof *threads)) &&
         (flow = coro_flow_first(sched, body, arg))) {

@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * stack.c: the arena; stack.h says what it promises.
+ * stack.c: the arena; stack.h says what it promises, stack_arena.h how it is laid out.
  *
  * The arena is one mapping of equal slots. A slot is carved the first time a stack is
- * needed (its guard is made then) and goes to and fro over the free list afterwards.
- *
- *   a page or more:  | guard | stack pages ............. top | colour |
- *   less than a page:| canary | stack ........................ top |
- *
- * Colour: slots of whole pages would put every top, which every flow touches, into the
- * same few cache sets. Tops step down by a cache line from slot to slot. The steps stop
- * at COLOURS so that a flow which uses less than a KB touches only one page; the room for
- * them is added, not taken from the stack. Slots smaller than a page have an odd number
- * of lines instead, which visits every set.
- *
- * Canary: a word below the stack, checked when it is freed. It costs a cache line
- * in a page that is touched anyhow; larger stacks have none, as it would make their
- * lowest page resident.
+ * needed (its guard or canary is made then) and goes to and fro over the free list afterwards.
  *
  * The free list holds indexes in memory of its own: links inside the freed stacks would
  * make each allocation wait for a cold line of the stack it is about to hand out.
@@ -35,54 +22,38 @@
 #include <unistd.h>
 
 #include "fatal.h"
+#include "stack_arena.h"
 #include "stack_annotate.h"
+#include "stack_canary.h"
 #include "stack_find.h"
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
-#endif
-
-enum { LINE_BYTES = 64, COLOURS = 48, CANARY_BYTES = 16 };
-
-struct coro_stack_arena {
-    struct coro_stack_arena *next; /* older arena; constant once listed */
-    _Atomic(char *) base; /* NULL: idle. Release publishes the geometry to find_guard() */
-
-    char *memory; /* base, for the arena's own thread */
-    size_t slot_bytes;
-    size_t below_bytes; /* guard or canary, at the low end of a slot */
-    size_t stack_bytes; /* asked for, rounded */
-    size_t stacks_max;
-    enum coro_guard guard;
-    bool packed; /* stacks smaller than a page: canary, no guard, no colour */
-
-    size_t carved; /* slots below this one have been handed out before */
-    size_t free_count;
-    uint32_t *free_indexes; /* stack: the last is the next to go */
-    unsigned *valgrind_ids; /* of carved slots; NULL outside Valgrind */
-};
 
 static _Atomic(struct coro_stack_arena *) arenas; /* release push, acquire walk */
 static pthread_mutex_t arenas_lock = PTHREAD_MUTEX_INITIALIZER; /* create and destroy */
 
+static size_t groups(const struct coro_stack_arena *arena)
+{
+    return ((arena->stacks_max - 1) >> arena->group_shift) + 1;
+}
+
 static size_t arena_bytes(const struct coro_stack_arena *arena)
 {
-    return arena->slot_bytes * arena->stacks_max; /* create() checked the product */
+    return arena->group_bytes * groups(arena); /* create() checked the product */
+}
+
+static char *group_of(const struct coro_stack_arena *arena, size_t index)
+{
+    return arena->memory + (index >> arena->group_shift) * arena->group_bytes;
+}
+
+static size_t place_mask(const struct coro_stack_arena *arena)
+{
+    return ((size_t)1 << arena->group_shift) - 1;
 }
 
 static char *slot_of(const struct coro_stack_arena *arena, size_t index)
 {
-    return arena->memory + index * arena->slot_bytes;
-}
-
-static uint64_t *canary_of(const struct coro_stack_arena *arena, size_t index)
-{
-    return (uint64_t *)slot_of(arena, index);
-}
-
-static uint64_t canary_value(const uint64_t *canary)
-{
-    return (uintptr_t)canary ^ UINT64_C(0x9e3779b97f4a7c15);
+    return group_of(arena, index) + arena->guard_bytes +
+           (index & place_mask(arena)) * arena->slot_bytes;
 }
 
 static char *low_of(const struct coro_stack_arena *arena, size_t index)
@@ -90,63 +61,38 @@ static char *low_of(const struct coro_stack_arena *arena, size_t index)
     return slot_of(arena, index) + arena->below_bytes;
 }
 
-static size_t colour_bytes(const struct coro_stack_arena *arena, size_t index)
-{
-    return arena->packed ? 0 : (uint32_t)index % COLOURS * LINE_BYTES;
-}
-
 /* Field by field into *stack: a struct returned by value is written in words and copied
  * in vectors, which stalls on the store buffer. */
 static inline void describe(const struct coro_stack_arena *arena, size_t index,
                             struct coro_stack *stack)
 {
-    stack->low = low_of(arena, index);
-    stack->top = slot_of(arena, index + 1) - colour_bytes(arena, index);
+    char *slot = slot_of(arena, index);
+
+    stack->low = slot + arena->below_bytes;
+    stack->top =
+        slot + arena->slot_bytes - (uint32_t)index % arena->colours * CORO_COLOUR_BYTES;
     stack->id = arena->valgrind_ids ? arena->valgrind_ids[index] : 0;
     stack->index = (unsigned)index;
 }
 
-static int install_guard(struct coro_stack_arena *arena, size_t index)
-{
-    char *guard = slot_of(arena, index);
-
-    if (arena->guard == CORO_GUARD_MADVISE)
-        return madvise(guard, arena->below_bytes, MADV_GUARD_INSTALL) ? -ENOMEM : 0;
-    if (arena->guard == CORO_GUARD_MPROTECT)
-        return mprotect(guard, arena->below_bytes, PROT_NONE) ? -ENOMEM : 0;
-    return 0;
-}
-
-static size_t round_up(size_t bytes, size_t unit)
-{
-    return (bytes + unit - 1) / unit * unit;
-}
-
 /* Sizes and layout, before any memory is had. 0 or -errno. */
-static int plan(struct coro_stack_arena *arena, size_t stack_bytes, size_t stacks_max)
+static int plan(struct coro_stack_arena *arena)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t total;
 
-    if (stack_bytes < CORO_STACK_MIN_BYTES || stacks_max == 0)
+    if (arena->stack_bytes < CORO_STACK_MIN_BYTES || arena->stacks_max == 0)
         return -EINVAL;
-    if (stack_bytes > PTRDIFF_MAX / 2 || stacks_max > UINT32_MAX)
+    if (arena->stack_bytes > PTRDIFF_MAX / 256 || arena->stacks_max > UINT32_MAX)
         return -ENOMEM;
-    arena->packed = stack_bytes < page;
-    arena->stacks_max = stacks_max;
-    if (arena->packed) {
-        arena->guard = CORO_GUARD_NONE;
-        arena->below_bytes = CANARY_BYTES;
-        arena->stack_bytes = round_up(stack_bytes, LINE_BYTES);
-        arena->slot_bytes = round_up(arena->stack_bytes + CANARY_BYTES, LINE_BYTES);
-        arena->slot_bytes |= LINE_BYTES; /* an odd number of lines */
-    } else {
-        arena->below_bytes = arena->guard == CORO_GUARD_NONE ? 0 : page;
-        arena->stack_bytes = round_up(stack_bytes, page);
-        arena->slot_bytes = arena->below_bytes + arena->stack_bytes +
-                            round_up(COLOURS * LINE_BYTES, page);
-    }
-    if (__builtin_mul_overflow(arena->slot_bytes, stacks_max, &total) ||
+    if (arena->slab)
+        coro_stack_plan_slab(arena, page);
+    else
+        coro_stack_plan_guarded(arena, page);
+    arena->group_bytes = arena->guard_bytes + (arena->slot_bytes << arena->group_shift);
+    if (arena->guard_bytes)
+        arena->group_bytes = coro_round_up(arena->group_bytes, page);
+    if (__builtin_mul_overflow(arena->group_bytes, groups(arena), &total) ||
         total > PTRDIFF_MAX)
         return -ENOMEM;
     return 0;
@@ -192,12 +138,11 @@ static int obtain(struct coro_stack_arena *arena)
         release(arena);
         return -ENOMEM;
     }
-    if (arena->packed)
-        return 0;
-    /* A huge page would make 2 MB resident for one flow's first touch. Kernels without
-     * huge pages refuse, and need not be told. */
-    (void)madvise(arena->memory, arena_bytes(arena), MADV_NOHUGEPAGE);
-    if (arena->guard == CORO_GUARD_MADVISE && install_guard(arena, 0))
+    if (!arena->slab)
+        /* A huge page would make 2 MB resident for one flow's first touch. Kernels without
+         * huge pages refuse, and need not be told. */
+        (void)madvise(arena->memory, arena_bytes(arena), MADV_NOHUGEPAGE);
+    if (arena->guard == CORO_GUARD_MADVISE && coro_stack_guard_install(arena, arena->memory))
         arena->guard = CORO_GUARD_MPROTECT;
     return 0;
 }
@@ -220,8 +165,8 @@ static struct coro_stack_arena *take_idle_arena(void)
     return arena;
 }
 
-struct coro_stack_arena *coro_stack_arena_create(size_t stack_bytes, size_t stacks_max,
-                                                 enum coro_guard guard_wanted)
+static struct coro_stack_arena *create(size_t stack_bytes, size_t stacks_max,
+                                       enum coro_guard guard, bool slab)
 {
     struct coro_stack_arena *arena;
     int error = -ENOMEM;
@@ -229,8 +174,11 @@ struct coro_stack_arena *coro_stack_arena_create(size_t stack_bytes, size_t stac
     pthread_mutex_lock(&arenas_lock);
     arena = take_idle_arena();
     if (arena) {
-        arena->guard = guard_wanted;
-        error = plan(arena, stack_bytes, stacks_max);
+        arena->stack_bytes = stack_bytes;
+        arena->stacks_max = stacks_max;
+        arena->guard = guard;
+        arena->slab = slab;
+        error = plan(arena);
         if (!error)
             error = obtain(arena);
     }
@@ -239,6 +187,20 @@ struct coro_stack_arena *coro_stack_arena_create(size_t stack_bytes, size_t stac
         return arena;
     errno = -error;
     return NULL;
+}
+
+struct coro_stack_arena *coro_stack_arena_create(size_t stack_bytes, size_t stacks_max,
+                                                 enum coro_guard guard_wanted)
+{
+    if (stack_bytes < (size_t)sysconf(_SC_PAGESIZE))
+        return create(stack_bytes, stacks_max, CORO_GUARD_NONE, true);
+    return create(stack_bytes, stacks_max, guard_wanted, false);
+}
+
+struct coro_stack_arena *coro_stack_slab_create(size_t stack_bytes, size_t stacks_max,
+                                                enum coro_guard group_guard)
+{
+    return create(stack_bytes, stacks_max, group_guard, true);
 }
 
 void coro_stack_arena_destroy(struct coro_stack_arena *arena)
@@ -263,10 +225,11 @@ static __attribute__((noinline)) int carve(struct coro_stack_arena *arena)
     size_t index = arena->carved;
     struct coro_stack stack;
 
-    if (install_guard(arena, index))
+    if (arena->guard != CORO_GUARD_NONE && (index & place_mask(arena)) == 0 &&
+        coro_stack_guard_install(arena, group_of(arena, index)))
         return -ENOMEM;
-    if (arena->packed)
-        *canary_of(arena, index) = canary_value(canary_of(arena, index));
+    if (arena->slab)
+        coro_canary_set(low_of(arena, index));
     if (arena->valgrind_ids) {
         describe(arena, index, &stack);
         arena->valgrind_ids[index] = VALGRIND_STACK_REGISTER(stack.low, stack.top);
@@ -313,8 +276,7 @@ void coro_stack_free(struct coro_stack_arena *arena, const struct coro_stack *st
     if (arena->free_count == arena->carved ||
         (arena->free_count > 0 && arena->free_indexes[arena->free_count - 1] == index))
         coro_fatal("stack: freed twice");
-    if (arena->packed &&
-        *canary_of(arena, index) != canary_value(canary_of(arena, index)))
+    if (arena->slab && !coro_canary_is_intact(stack->low))
         fatal_ran_over(arena, index);
     coro_stack_annotate_free(arena->valgrind_ids, stack->low, stack->top);
     arena->free_indexes[arena->free_count++] = (uint32_t)index;
@@ -330,9 +292,9 @@ static bool find_guard_in(struct coro_stack_arena *arena, uintptr_t address,
     struct coro_stack stack;
 
     if (!base || arena->guard == CORO_GUARD_NONE || offset >= arena_bytes(arena) ||
-        offset % arena->slot_bytes >= arena->below_bytes)
+        offset % arena->group_bytes >= arena->guard_bytes)
         return false;
-    describe(arena, offset / arena->slot_bytes, &stack);
+    describe(arena, offset / arena->group_bytes << arena->group_shift, &stack);
     *hit = (struct coro_guard_hit){
         .index = stack.index,
         .stack_bytes = arena->stack_bytes,

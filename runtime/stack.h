@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * stack.h: stacks from one reserved arena.
+ * stack.h: stacks, by policy.
  *
- * An arena reserves address space for `stacks_max` stacks of one size and hands them out
- * from a free list, last freed first (its pages are warm). Each stack ends in a guard:
- * with MADV_GUARD_INSTALL (Linux 6.13) a guard costs no mapping, else mprotect makes it,
- * at two mappings a stack (vm.max_map_count then binds near 32,000 stacks). Stacks
- * smaller than a page share pages and have no guard of their own, but a canary below,
- * looked at when they are freed. Tops are coloured: consecutive stacks start at different
- * cache sets. Room for guard, canary and colour comes on top of the size asked for, in
- * address space only.
+ * A *policy* says where a flow's frames lie and what of them stays in memory while it is parked.
+ * Spawn takes it as one argument (coro_spawn_options.policy). Each has a file of its own:
+ *
+ *  - guarded (stack_guarded.c): reserved large, made real by touch, a guard page below. What C
+ *    code of unknown depth needs; one page at least.
+ *  - slab (stack_slab.c): 1, 2, 4 or 8 KB, sharing pages, a canary below each. For code whose
+ *    depth is known (scripts/stack-usage).
+ *  - copied (copied.c): runs on one shared stack per worker; parked, only the live bytes are
+ *    kept, and put back at the same addresses.
+ *  - segmented (segmented.c): grows by segments as needed, for code built with -fsplit-stack.
+ *
+ * The first two take stacks from arenas. An arena reserves address space for `stacks_max`
+ * stacks of one size and hands them out from a free list, last freed first (its pages are
+ * warm). With MADV_GUARD_INSTALL (Linux 6.13) a guard costs no mapping, else mprotect makes
+ * it, at two mappings a stack (vm.max_map_count then binds near 32,000 stacks). Tops are
+ * coloured: consecutive stacks start at different cache sets. Room for guard, canary and colour
+ * comes on top of the size asked for; of guarded stacks, in address space only.
  *
  * A frame larger than a page can step over a guard; -fstack-clash-protection prevents it.
  *
@@ -22,6 +31,14 @@
 #include <stdint.h>
 
 enum { CORO_STACK_MIN_BYTES = 1024 };
+
+enum coro_stack_policy {
+    CORO_STACK_DEFAULT, /* of a run: guarded; of a flow: the run's */
+    CORO_STACK_GUARDED,
+    CORO_STACK_SLAB,
+    CORO_STACK_COPIED,
+    CORO_STACK_SEGMENTED,
+};
 
 struct coro_stack {
     char *low; /* lowest usable byte */
@@ -39,11 +56,15 @@ enum coro_guard {
 };
 
 /* Reserves room for stacks_max stacks of stack_bytes each (at least CORO_STACK_MIN_BYTES;
- * rounded up to 64 bytes, from one page on to whole pages), with the best guard the
- * kernel offers that is no better than `guard_wanted` (MADVISE falls back to MPROTECT).
+ * rounded up to whole pages), with the best guard the kernel offers that is no better
+ * than `guard_wanted` (MADVISE falls back to MPROTECT). Smaller than a page: slabs.
  * NULL with errno ENOMEM or EINVAL. */
 struct coro_stack_arena *coro_stack_arena_create(size_t stack_bytes, size_t stacks_max,
                                                  enum coro_guard guard_wanted);
+/* The same by the slab policy, of any size. With a group_guard other than NONE there is a guard
+ * below every 64 stacks too. */
+struct coro_stack_arena *coro_stack_slab_create(size_t stack_bytes, size_t stacks_max,
+                                                enum coro_guard group_guard);
 /* Takes NULL. Stacks still in use go too: their flows must not run again. */
 void coro_stack_arena_destroy(struct coro_stack_arena *arena);
 enum coro_guard coro_stack_arena_guard(const struct coro_stack_arena *arena);
@@ -53,6 +74,10 @@ int coro_stack_alloc(struct coro_stack_arena *arena, struct coro_stack *stack);
 /* Aborts with a sentence when the stack is not the arena's or was just freed, or when a
  * stack smaller than a page was overrun. */
 void coro_stack_free(struct coro_stack_arena *arena, const struct coro_stack *stack);
+
+/* Gives back the pages of a guarded stack below `sp`, where its flow is parked. Their contents
+ * are lost, as nothing below SP lives. 0 or -errno. */
+int coro_stack_shrink(const struct coro_stack *stack, const void *sp);
 
 /* Installs, for the calling thread, an alternate signal stack (unless it has one) and
  * once per process a SIGSEGV and SIGBUS handler that recognises a fault in the guard of

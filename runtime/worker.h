@@ -118,7 +118,8 @@ struct coro_flow {
     struct coro_context context;
     _Atomic(struct coro_wait *) waiting; /* NULL: running or runnable, or not in use */
     _Atomic(uint32_t) flags;             /* written in the domain it runs in */
-    uint32_t home;                       /* the worker it is pinned to */
+    uint16_t home;                       /* the worker it is pinned to */
+    uint8_t stack_class, policy;         /* constant; enum coro_stack_policy */
     void *(*body)(void *arg);
     void *value; /* at first what body gets, at last what it returned */
     struct coro_flow *pool_next; /* in a pool, or in an inbox */
@@ -133,9 +134,8 @@ struct coro_flow {
     struct coro_wait *won; /* the wait of a select that was claimed; NULL: none */
     int wake_result;       /* then: -ETIMEDOUT, -ECANCELED */
     uint32_t timer_index;  /* in the heap, from 1; 0: none. Under the timers' lock */
-    struct coro_flow *all_next; /* constant, as the next two */
+    struct coro_flow *all_next; /* constant, as the next */
     struct coro_stack stack;    /* `top` is this flow */
-    uint8_t stack_class;
 };
 
 struct coro_worker {

@@ -259,6 +259,76 @@ static void free_twice(void *arg)
     coro_stack_free(misuse->arena, &misuse->stack);
 }
 
+Test(stack, slabs_of_every_size_share_pages_and_groups_are_guarded)
+{
+    for (size_t bytes = KB; bytes <= 8 * KB; bytes *= 2) {
+        struct coro_stack_arena *arena = coro_stack_slab_create(bytes, 200, CORO_GUARD_MADVISE);
+        struct coro_stack stacks[200];
+        unsigned guards_met = 0;
+
+        cr_assert_not_null(arena, "%s", strerror(errno));
+        for (int i = 0; i < 200; i++) {
+            cr_assert_eq(coro_stack_alloc(arena, &stacks[i]), 0);
+            cr_assert_geq(stacks[i].top - stacks[i].low, (ptrdiff_t)bytes);
+            memset(stacks[i].low, i, (size_t)(stacks[i].top - stacks[i].low));
+            guards_met += i > 0 && stacks[i].low - stacks[i - 1].top > 1024;
+        }
+        cr_expect_eq(guards_met, 3, "a guard below each 64, not %u", guards_met);
+        for (int i = 0; i < 200; i++) {
+            cr_assert_eq((unsigned char)stacks[i].top[-1], i, "stacks overlap");
+            coro_stack_free(arena, &stacks[i]);
+        }
+        coro_stack_arena_destroy(arena);
+    }
+}
+
+static void overrun_group(void *arg)
+{
+    struct coro_stack *stack = arg;
+
+    coro_stack_overflow_watch();
+    for (volatile char *at = stack->low - 1;; at -= 16)
+        *at = 1;
+}
+
+Test(stack, a_run_through_a_group_of_slabs_ends_at_its_guard)
+{
+    struct coro_stack_arena *arena = coro_stack_slab_create(KB, 128, CORO_GUARD_MADVISE);
+    struct coro_stack stacks[128];
+    struct child child;
+
+    for (int i = 0; i < 128; i++)
+        cr_assert_eq(coro_stack_alloc(arena, &stacks[i]), 0);
+    child = run_child(overrun_group, &stacks[70]);
+    cr_expect_eq(child.signal, SIGABRT);
+    cr_expect_not_null(strstr(child.text, "stack overflow: flow on stack 64 of 1024"), "%s",
+                       child.text);
+    coro_stack_arena_destroy(arena);
+}
+
+Test(stack, shrinking_gives_back_what_lies_below_sp_and_nothing_above)
+{
+    struct coro_stack_arena *arena = create(MB, 1, CORO_GUARD_MADVISE);
+    struct coro_stack stack;
+    size_t pages = MB / (size_t)sysconf(_SC_PAGESIZE);
+    static unsigned char resident[MB / 4096];
+    size_t count = 0;
+    char *sp;
+
+    cr_assert_eq(coro_stack_alloc(arena, &stack), 0);
+    memset(stack.low, 1, (size_t)(stack.top - stack.low));
+    sp = stack.top - 5000;
+    cr_expect_eq(coro_stack_shrink(&stack, sp), 0);
+    cr_assert_eq(mincore(stack.low, MB, resident), 0);
+    for (size_t i = 0; i < pages; i++)
+        count += resident[i] & 1;
+    cr_expect_leq(count, 3, "%zu pages are left", count);
+    for (char *at = sp - 128; at < stack.top; at++)
+        cr_assert_eq(*at, 1);
+    cr_expect_eq(coro_stack_shrink(&stack, stack.top + 1), 0, "no pages of others");
+    coro_stack_arena_destroy(arena);
+}
+
 static void free_foreign(void *arg)
 {
     struct misuse *misuse = arg;

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flow_stack.c: flows' memory: a stack of the policy and size asked for, with the flow at its
+ * top.
+ *
+ * A *class* is one policy and size, with arenas of its own, each larger than the one before.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fatal.h"
+#include "stack_canary.h"
+
+enum {
+    ARENA_STACKS_FIRST = 4096,
+    ARENA_STACKS_FACTOR = 8, /* from one arena of a class to the next, */
+    ARENA_STACKS_MAX = 16 * 1024 * 1024,
+    ARENA_STACKS_MIN = 64, /* or fewer, where address space is short */
+    FLOW_ALIGN = CORO_LINE_BYTES,
+};
+
+/* Of the policies that have stacks of several sizes. */
+static const size_t default_bytes[] = {[CORO_STACK_GUARDED] = 64 * 1024,
+                                       [CORO_STACK_SLAB] = 2 * 1024};
+
+struct arena_link {
+    struct arena_link *next;
+    struct coro_stack_arena *arena;
+};
+
+/* Under pool_lock. The next, larger arena of a class. */
+static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
+{
+    struct arena_link *link = malloc(sizeof *link);
+    size_t stacks = class->arena_stacks ? class->arena_stacks * ARENA_STACKS_FACTOR
+                                        : ARENA_STACKS_FIRST;
+
+    if (!link)
+        return -ENOMEM;
+    if (stacks > ARENA_STACKS_MAX)
+        stacks = ARENA_STACKS_MAX;
+    do
+        link->arena = class->policy == CORO_STACK_SLAB
+                          ? coro_stack_slab_create(class->stack_bytes, stacks, sched->group_guard)
+                          : coro_stack_arena_create(class->stack_bytes, stacks, sched->guard);
+    while (!link->arena && (stacks /= 4) >= ARENA_STACKS_MIN);
+    if (!link->arena) {
+        free(link);
+        return -ENOMEM;
+    }
+    link->next = sched->arenas;
+    sched->arenas = link;
+    class->arena = link->arena;
+    class->arena_stacks = stacks;
+    return 0;
+}
+
+struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class)
+{
+    struct coro_stack_class *class = &sched->classes[stack_class];
+    struct coro_stack stack;
+    struct coro_flow *flow;
+    size_t low;
+
+    if (!class->arena || coro_stack_alloc(class->arena, &stack))
+        if (arena_add(sched, class) || coro_stack_alloc(class->arena, &stack))
+            return NULL;
+    low = ((uintptr_t)stack.top - sizeof *flow) / FLOW_ALIGN * FLOW_ALIGN;
+    flow = (struct coro_flow *)low;
+    stack.top = (char *)flow;
+    *flow = (struct coro_flow){.stack = stack,
+                               .stack_class = (uint8_t)stack_class,
+                               .policy = (uint8_t)class->policy,
+                               .all_next = sched->all};
+    coro_object_init(&flow->object, CORO_PATIENCE_NEVER);
+    sched->all = flow;
+    return flow;
+}
+
+struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class)
+{
+    struct coro_stack_class *class = &sched->classes[stack_class];
+    struct coro_flow *flow;
+
+    coro_spin_lock(&sched->pool_lock);
+    flow = class->pool;
+    if (flow)
+        class->pool = flow->pool_next;
+    else
+        flow = coro_flow_make(sched, stack_class);
+    coro_spin_unlock(&sched->pool_lock);
+    return flow;
+}
+
+/* Less than a page can't be guarded. */
+static void class_init(struct coro_stack_class *class, enum coro_stack_policy policy,
+                       size_t stack_bytes)
+{
+    bool small = stack_bytes < (size_t)sysconf(_SC_PAGESIZE);
+
+    class->policy = small ? CORO_STACK_SLAB : policy;
+    class->stack_bytes = stack_bytes;
+}
+
+void coro_classes_init(struct coro_sched *sched, const struct coro_options *options)
+{
+    enum coro_stack_policy own = options->policy ? options->policy : CORO_STACK_GUARDED;
+    size_t bytes = options->stack_bytes;
+
+    for (unsigned i = CORO_CLASS_GUARDED; i < CORO_CLASSES; i++) {
+        bool slab = i >= CORO_CLASS_SLAB;
+        unsigned doubled = i - (slab ? CORO_CLASS_SLAB : CORO_CLASS_GUARDED);
+
+        class_init(&sched->classes[i], slab ? CORO_STACK_SLAB : CORO_STACK_GUARDED,
+                   (size_t)CORO_STACK_MIN_BYTES << doubled);
+    }
+    class_init(&sched->classes[0], own, bytes ? bytes : default_bytes[own]);
+}
+
+/* 0: the run's own; else the next power of two of that policy; CORO_CLASSES: none such. */
+unsigned coro_class_of(const struct coro_sched *sched, enum coro_stack_policy policy,
+                         size_t stack_bytes)
+{
+    const struct coro_stack_class *own = &sched->classes[0];
+    unsigned class, end;
+
+    if (policy > CORO_STACK_SLAB)
+        return CORO_CLASSES;
+    if (policy == CORO_STACK_DEFAULT)
+        policy = stack_bytes && stack_bytes != own->stack_bytes ? CORO_STACK_GUARDED : own->policy;
+    class = policy == CORO_STACK_SLAB ? CORO_CLASS_SLAB : CORO_CLASS_GUARDED;
+    end = policy == CORO_STACK_SLAB ? CORO_CLASSES : CORO_CLASS_SLAB;
+    if (policy == own->policy && (stack_bytes == 0 || stack_bytes == own->stack_bytes))
+        return 0;
+    if (stack_bytes == 0)
+        stack_bytes = default_bytes[policy];
+    while (class < end && sched->classes[class].stack_bytes < stack_bytes)
+        class++;
+    return class < end ? class : CORO_CLASSES;
+}
+
+void coro_canary_check(const struct coro_flow *flow, const char *when)
+{
+    struct coro_text text = {0};
+
+    if (coro_likely(coro_canary_is_intact(flow->stack.low)))
+        return;
+    coro_text_string(&text, "stack overflow: flow ");
+    coro_text_hex(&text, (uintptr_t)flow);
+    coro_text_string(&text, " ");
+    coro_text_string(&text, flow->name ? flow->name : "(no name)");
+    coro_text_string(&text, " wrote below its slab stack ");
+    coro_text_decimal(&text, flow->stack.index);
+    coro_text_string(&text, " of ");
+    coro_text_decimal(&text, (uintptr_t)flow + sizeof *flow - (uintptr_t)flow->stack.low);
+    coro_text_string(&text, " bytes (found when it ");
+    coro_text_string(&text, when);
+    coro_text_string(&text, ")");
+    coro_fatal_text(&text);
+}
+
+void coro_flow_free_all(struct coro_sched *sched)
+{
+    struct arena_link *link = sched->arenas;
+
+    while (link) {
+        struct arena_link *next = link->next;
+
+        coro_stack_arena_destroy(link->arena);
+        free(link);
+        link = next;
+    }
+}
