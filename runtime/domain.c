@@ -38,7 +38,7 @@ static void barrier_everywhere(void)
 void coro_relax(unsigned *spins)
 {
     if (++*spins < SPINS_BEFORE_YIELD)
-        __builtin_ia32_pause();
+        coro_arch_pause();
     else
         sched_yield(); /* who we wait for may have lost its CPU */
 }

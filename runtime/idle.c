@@ -429,7 +429,7 @@ static bool spin(struct coro_worker *self, uint64_t start_ns)
                 return true;
             look_ns = now_ns + LOOK_NS;
         }
-        __builtin_ia32_pause();
+        coro_arch_pause();
         now_ns = coro_now_ns();
     }
     return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * arch_worker.h: which worker this thread is, on x86-64; for worker.h.
+ * arch_worker.h: what a worker asks of x86-64: which worker this thread is, and a turn of a
+ * spin loop; for worker.h.
  *
  * A volatile assembly load: a flow may be suspended on one thread and go on on another, and
  * compilers keep the addresses of thread-locals in registers across what looks to them like
@@ -20,6 +21,11 @@ static inline __attribute__((always_inline)) struct coro_worker *coro_worker_sel
                      "movq %%fs:(%0), %0"
                      : "=r"(self));
     return self;
+}
+
+static inline void coro_arch_pause(void)
+{
+    __asm__ volatile("pause");
 }
 
 #endif
