@@ -10,7 +10,7 @@
  * it only after a while that doubles each time (`backoff_ns`).
  *
  * Sleeping. While one falls asleep, one's own inbox can be filled by coro_inbox_push(), and one's
- * ring by a thief that empties the inbox and does not take all of it. Both push, then look at
+ * ring by a thief that empties the inbox, or puts back what is pinned. Both push, then look at
  * `asleep`; the sleeper sets `asleep`, then looks at both (models/sleep.pml). As long as
  * any worker runs, the others sleep with a timeout, as *watchers*, to look for flows that a
  * busy one cannot get round to; when all sleep, they do so until the next timer. A worker that wakes
@@ -209,8 +209,8 @@ static void take_inbox(struct coro_worker *victim)
     }
 }
 
-/* What the inbox had is on the victim's ring now, in part: it may have looked at neither in time.
- * Pairs with the fence in fall_asleep(). */
+/* What a thief moved from inbox to ring, or took off the ring and put back as pinned, the victim
+ * may have seen in neither place as it fell asleep. Pairs with the fence in fall_asleep(). */
 static void wake_if_left(struct coro_worker *victim)
 {
     atomic_thread_fence(memory_order_seq_cst);
@@ -234,8 +234,7 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
         let_go(victim, loot[i]);
     victim->lost += taken;
     coro_domain_resume(victim);
-    if (stuck)
-        wake_if_left(victim);
+    wake_if_left(victim);
     if (!taken)
         return false;
     coro_enter_sure();

@@ -8,9 +8,12 @@
  * what one did there is seen by the next (`data` is written through the same buffer); and all
  * get in (no end but the proper one).
  *
- * With -DBROKEN membarrier does nothing: Spin must then find the error, or the model proves
+ * With -DBROKEN=1 membarrier does nothing: Spin must then find the error, or the model proves
  * nothing.
  */
+#ifndef BROKEN
+#define BROKEN 0
+#endif
 #define ROUNDS 3
 #define BUFFER 3
 
@@ -46,7 +49,7 @@ end:
 
 inline membarrier()
 {
-#ifndef BROKEN
+#if BROKEN != 1
     atomic { empty(buffer) -> skip } /* the kernel waits until it has drained */
 #else
     skip
