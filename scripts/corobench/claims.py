@@ -3,8 +3,7 @@
 
 The schema says what fields there are. What no schema can say is checked here: expressions
 parse; they name cases and figures that the claim has; a condition uses no optional figure; a
-sentence's {figure}s exist; the last outcome is "otherwise" or the conditions are the claim's
-own affair; each claim can be confirmed and can be refuted.
+sentence's {figure}s exist; each claim can be confirmed and can be refuted.
 """
 from __future__ import annotations
 
@@ -28,6 +27,7 @@ SCHEMA_PATH = ROOT / "bench" / "claims.schema.json"
 CONFIRMED, QUALIFIED, REFUTED = "CONFIRMED", "QUALIFIED", "REFUTED"
 NOT_TESTABLE = "NOT TESTABLE HERE"
 MACHINE = "machine"  # a name that every claim has: what the environment record says
+CONTRACT_BYTES = "contract_bytes"  # a metric that every case with a contract has
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -41,6 +41,7 @@ class Figure:
     value: ast.expr
     unit: str
     says: str
+    rounds: str  # how rounds make one figure: median, largest, total
     optional: bool
 
     @property
@@ -64,6 +65,7 @@ class Claim:
     expected: str
     prediction: str
     experiment: str
+    charts: tuple[str, ...]
     cases: dict[str, tuple[str, ...]]  # name -> alternatives, in order of preference
     figures: dict[str, Figure]
     deciding: Figure
@@ -121,6 +123,7 @@ def _claim(raw: dict[str, Any]) -> Claim:
                 expressions.parse_value(one["value"]),
                 one["unit"],
                 one["says"],
+                one.get("rounds", "median"),
                 one.get("optional", False),
             )
             for name, one in raw["figures"].items()
@@ -139,6 +142,7 @@ def _claim(raw: dict[str, Any]) -> Claim:
                 for key in ("id", "title", "words", "section", "expected", "prediction")
             },
             experiment=raw["experiment"],
+            charts=tuple(raw["charts"]),
             cases={name: _alternatives(one) for name, one in raw["cases"].items()},
             figures=figures,
             deciding=figures[raw["deciding"]],

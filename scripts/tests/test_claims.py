@@ -42,7 +42,7 @@ class Refused(ScratchTest):
         figure = {"value": "total(rules.broken)", "unit": "count", "says": "s"}
         outcomes = RAW["claim"][0]["outcomes"]
         both = {"broken": figure, "played": figure}
-        for says, changes in (
+        table: tuple[tuple[str, dict[str, Any]], ...] = (
             ("C1: figure broken: no case other", {
                 "figures": both | {"broken": figure | {"value": "other.ns"}}}),
             ("C1: .* is no value", {
@@ -59,7 +59,8 @@ class Refused(ScratchTest):
                 "outcomes": [outcomes[0] | {"verdict": "MAYBE"}, *outcomes[1:]]}),
             ("cases.rules", {"cases": {"rules": "no-slash"}}),
             ("claim.0: .*novel", {"novel": 1}),
-        ):  # fmt: skip
+        )  # fmt: skip
+        for says, changes in table:
             with self.subTest(says):
                 self.refused(says, **changes)
 
