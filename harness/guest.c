@@ -13,10 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "guest_trial.h"
 #include "trial_state.h"
 
-enum { ARGUMENTS_MAX = 64, FAREWELL_MS = 5000 };
+enum { ARGUMENTS_MAX = 64, FAREWELL_MS = 2000 };
 
 struct guest {
     int to, from; /* its standard input and output, our ends; -1 when closed */
@@ -196,11 +197,12 @@ uint64_t guest_run(struct bench_trial *t, uint64_t ops)
 /* Waits for its end; false when it does not come. */
 static bool guest_ends(struct bench_trial *t, int *status)
 {
-    for (int ms = 0; ms < FAREWELL_MS; ms++) {
+    uint64_t deadline = bench_now_ns() + UINT64_C(1000000) * FAREWELL_MS;
+    do {
         if (waitpid(t->process, status, WNOHANG) == t->process)
             return true;
         poll(NULL, 0, 1);
-    }
+    } while (bench_now_ns() < deadline);
     return false;
 }
 
@@ -243,7 +245,7 @@ void guest_teardown(struct bench_trial *t)
 int bench_guest_main(int argc, char **argv, const char *cases_path, char *const command[])
 {
     char error[400];
-    struct bench_experiment *experiment =
+    const struct bench_experiment *experiment =
         guest_cases_read(cases_path, command, error, sizeof error);
     if (!experiment) {
         fprintf(stderr, "corobench: %s\n", error);

@@ -7,10 +7,16 @@
 #include "case.h"
 #include "guest_trial.h"
 
-/* What of a case is text; those that must be there come first. */
+/* One file a process; it and what was made of it live as long. */
+static struct {
+    json_t *texts; /* the file, and each case's fields: all strings are in there */
+    struct bench_case *cases;
+    struct bench_experiment experiment;
+} loaded;
+
 struct reading {
     const json_t *fields; /* of the case, with the file's own as defaults */
-    const char *fault;
+    const char *fault;    /* the last key that was not as it must be */
 };
 
 static const char *text_of(struct reading *r, const char *key, const char *otherwise)
@@ -120,28 +126,30 @@ static json_t *with_defaults(json_t *file, json_t *own)
     return all;
 }
 
-struct bench_experiment *guest_cases_read(const char *path, char *const command[],
-                                          char *error, size_t error_bytes)
+const struct bench_experiment *guest_cases_read(const char *path, char *const command[],
+                                                char *error, size_t error_bytes)
 {
     json_error_t why;
     json_t *file = json_load_file(path, JSON_REJECT_DUPLICATES, &why), *own;
     json_t *list = json_object_get(file, "cases");
     size_t i, count = json_array_size(list);
-    struct bench_case *cases = calloc(count + 1, sizeof *cases);
-    struct bench_experiment *experiment = calloc(1, sizeof *experiment);
-    if (!file || count == 0 || !cases || !experiment) {
+    loaded.texts = json_pack("[o*]", file);
+    loaded.cases = calloc(count + 1, sizeof *loaded.cases);
+    if (!file || count == 0 || !loaded.texts || !loaded.cases) {
         snprintf(error, error_bytes, "%s: %s", path, file ? "it has no cases" : why.text);
         return NULL;
     }
     json_array_foreach (list, i, own) {
         struct reading r = {.fields = with_defaults(file, own)};
-        cases[i] = case_of(&r, command);
+        json_array_append_new(loaded.texts, (json_t *)r.fields);
+        loaded.cases[i] = case_of(&r, command);
         if (r.fault) {
             snprintf(error, error_bytes, "%s: case %zu: \"%s\" is missing or malformed", path,
                      i + 1, r.fault);
             return NULL;
         }
     }
-    *experiment = (struct bench_experiment){cases[0].subject, "", cases, count};
-    return experiment;
+    loaded.experiment =
+        (struct bench_experiment){loaded.cases[0].subject, "", loaded.cases, count};
+    return &loaded.experiment;
 }

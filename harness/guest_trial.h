@@ -15,8 +15,9 @@ void guest_teardown(struct bench_trial *t);
 /* guest_footprint.c: measure() of a case whose ops are flows that stay. */
 int guest_measure_footprint(struct bench_trial *t);
 
-/* guest_cases.c: the cases of a file; NULL with a sentence in `error`. They live on. */
-struct bench_experiment *guest_cases_read(const char *path, char *const command[],
-                                          char *error, size_t error_bytes);
+/* guest_cases.c: the cases of a file, as one table; NULL with a sentence in `error`. To be called
+ * once: they live as long as the process. */
+const struct bench_experiment *guest_cases_read(const char *path, char *const command[],
+                                                char *error, size_t error_bytes);
 
 #endif

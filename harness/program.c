@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "record.h"
+#include "sysfile.h"
 
 volatile sig_atomic_t bench_interrupted;
 
@@ -149,6 +150,57 @@ static const char *child_wait(struct child *child, double timeout_s)
     }
 }
 
+/* True when this process has no child any more: those that ended are taken note of. Children that
+ * lost their parent are given to this one (PR_SET_CHILD_SUBREAPER). */
+static bool no_child_left(void)
+{
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        ;
+    return pid < 0;
+}
+
+static bool is_my_child(const char *pid, char *name, size_t bytes)
+{
+    char path[300], line[256];
+    int parent = 0;
+    snprintf(path, sizeof path, "/proc/%s/stat", pid);
+    if (bench_sysfile_line(path, line, sizeof line))
+        return false;
+    char *open = strchr(line, '('), *close = strrchr(line, ')'); /* PID (NAME) STATE PARENT */
+    if (!open || !close || sscanf(close, ") %*c %d", &parent) != 1 || parent != getpid())
+        return false;
+    snprintf(name, bytes, "%.*s", (int)(close - open - 1), open + 1);
+    return true;
+}
+
+/* Kills every child that there is, and writes the name of one. */
+static void kill_children(char *name, size_t bytes)
+{
+    DIR *processes = opendir("/proc");
+    for (struct dirent *entry; processes && (entry = readdir(processes));)
+        if (atoi(entry->d_name) > 0 && is_my_child(entry->d_name, name, bytes))
+            kill(atoi(entry->d_name), SIGKILL);
+    if (processes)
+        closedir(processes);
+}
+
+/* The program has ended: so must, within moments, all that it started. What does not is killed,
+ * and named: it would run beside the trials to come. */
+static bool left_processes(char *name, size_t bytes)
+{
+    enum { GRACE_MS = 200, DEATH_MS = 1000 };
+    bool left = false;
+    for (int ms = 0; !no_child_left() && ms < GRACE_MS + DEATH_MS; ms++) {
+        if (ms >= GRACE_MS) {
+            left = true;
+            kill_children(name, bytes);
+        }
+        poll(NULL, 0, 1);
+    }
+    return left;
+}
+
 /* Ends the child and all that it started, and takes what it printed. */
 static void child_end(struct child *child, pid_t group)
 {
@@ -190,6 +242,8 @@ static const char *last_words(struct child *child)
 static char *run_child(char *const argv[], double timeout_s, char *error, size_t error_bytes)
 {
     struct child child;
+    char stray[64] = "";
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     int err = child_start(&child, argv);
     if (err) {
         snprintf(error, error_bytes, "cannot start %s: %s", argv[0], strerror(-err));
@@ -201,7 +255,10 @@ static char *run_child(char *const argv[], double timeout_s, char *error, size_t
     pid_t group = child.pid;
     setpgid(group, group); /* whoever is first: the child does the same */
     const char *why = child_wait(&child, timeout_s);
+    bool left = !why && left_processes(stray, sizeof stray);
     child_end(&child, group);
+    if (why)
+        left_processes(stray, sizeof stray);
     bool fine = !why && WIFEXITED(child.status) &&
                 (WEXITSTATUS(child.status) == 0 || WEXITSTATUS(child.status) == 77);
     char *output = NULL;
@@ -211,6 +268,8 @@ static char *run_child(char *const argv[], double timeout_s, char *error, size_t
         snprintf(error, error_bytes, "it died of signal %d (%s): %s",
                  WTERMSIG(child.status), strsignal(WTERMSIG(child.status)),
                  last_words(&child));
+    else if (left)
+        snprintf(error, error_bytes, "it left a process behind: %s (killed)", stray);
     else if (!fine && !child.out[0].length)
         snprintf(error, error_bytes, "it ended with exit code %d: %s",
                  WEXITSTATUS(child.status), last_words(&child));

@@ -12,8 +12,10 @@
  *                                     for a case that it calls countable: exact counts per
  *                                     op, {"per_op": {"instructions": {"value": 14}, ...}}
  *
- * A child is not trusted: it has a time limit, its output a size limit, it runs in a
- * process group of its own that is killed when it is done, and what it prints is checked.
+ * A child is not trusted: it has a time limit, its output a size limit, what it prints is
+ * checked, and a process that it leaves behind, daemon or not, is found and killed: while it
+ * has a child this process is the parent of every orphan below it (a subreaper), so that all
+ * children of this process are the trial's.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H

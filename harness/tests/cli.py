@@ -163,7 +163,7 @@ class Runs(InFolder):
         self.assertIn("signal 11", errors["crashes"])
         self.assertIn("no record", errors["garbles"])
         self.assertIn("counted", errors["lies"])
-        self.assertNotIn("daemon", errors)
+        self.assertIn("left a process behind: toy", errors["daemon"])
         hung = [r for r in records if r["kind"] == "trial" and r["subject"] == "hangs"]
         self.assertEqual(len(hung), 2)
         self.assertIn("failed: bad/hangs", done.stderr)

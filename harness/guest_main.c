@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * guest.c: main() of a peer that links nothing of this. The build gives each such peer a program
- * of its own, with the command that runs the guest and the folder's cases.json.
+ * guest_main.c: main() of a peer that links nothing of this. The build makes of it a program for
+ * each such peer, with the command that runs the guest and the path of its cases.
  */
 #include "guest.h"
 

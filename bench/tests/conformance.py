@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Does a program, corobench or any peer, speak the trial protocol (harness/program.h)?
+
+Its list must have what a record says of a case; each timed case, run once with a few ops and
+without timing, must make all that it needs and prove its ops, or be skipped with a reason; a
+short trial of one case of each experiment must print a record that the schema allows.
+usage: conformance.py PROGRAM [PREFIX OF CASES TO LEAVE OUT]..."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import jsonschema
+
+OPS = 300
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "results" / "record.schema.json"
+STAMP = {"run": "conformance", "round": 0, "arm": "main", "attempt": 0}
+LISTED = ("case", "experiment", "subject", "params", "placement", "cpus", "contract", "op",
+          "profile", "timed", "countable", "skipped")
+SKIPPED = 77
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, check=False)
+
+
+def listed(program: str) -> list[dict[str, Any]]:
+    done = run(program, "list", "--format", "json")
+    done.check_returncode()
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def faults_of_list(cases: list[dict[str, Any]]) -> list[str]:
+    names = [str(case.get("case")) for case in cases]
+    faults = [f"{name} is listed twice" for name in set(names) if names.count(name) > 1]
+    for case in cases:
+        faults += [f"{case.get('case')}: its list has no {field}"
+                   for field in LISTED if field not in case]
+    return faults
+
+
+def fault_of_ops(program: str, name: str) -> str | None:
+    """What is wrong with the case's proof, or None."""
+    try:
+        done = run(program, "trial", name, "--fixed-ops", str(OPS))
+    except subprocess.TimeoutExpired:
+        return "still running after 60 s"
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode == SKIPPED:
+        return None if said else "skipped without a reason"
+    return f"exit code {done.returncode}: {said[:300]}" if done.returncode else None
+
+
+def fault_of_record(program: str, name: str) -> str | None:
+    """What is wrong with a short trial's record, or None."""
+    done = run(program, "trial", name, "--epoch-ms", "0.05", "--triples", "1")
+    try:
+        record = json.loads(done.stdout) | STAMP
+    except ValueError:
+        return f"it printed no record but {done.stdout[:100]!r} {done.stderr[:200]!r}"
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(record):
+        return f"its record is not valid: {error.message[:300]}"
+    wanted = SKIPPED if record["skipped"] else 1 if record["error"] else 0
+    if done.returncode != wanted:
+        return f"exit code {done.returncode} in place of {wanted}"
+    return f"the trial failed: {record['error']}" if record["error"] else None
+
+
+def firsts(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One case of each experiment: the first that is not for the full profile alone."""
+    found: dict[str, dict[str, Any]] = {}
+    for case in sorted(cases, key=lambda case: case["profile"] == "full"):
+        found.setdefault(case["experiment"], case)
+    return list(found.values())
+
+
+def main(program: str, without: tuple[str, ...]) -> int:
+    cases = listed(program)
+    faults = faults_of_list(cases)
+    wanted = [case for case in cases
+              if case.get("timed") and not str(case["case"]).startswith(without)]
+    if not wanted:
+        faults.append("no timed case is listed")
+    if run(program, "trial", "no/such/case").returncode != 2:
+        faults.append("an unknown case is no usage error (exit code 2)")
+    for case in wanted if not faults else []:
+        fault = fault_of_ops(program, case["case"])
+        faults += [f"{case['case']}: {fault}"] if fault else []
+    for case in firsts(wanted) if not faults else []:
+        fault = fault_of_record(program, case["case"])
+        faults += [f"{case['case']}: {fault}"] if fault else []
+    for fault in faults:
+        print(fault)
+    print(f"{len(wanted)} cases, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], tuple(sys.argv[2:])))
