@@ -74,10 +74,11 @@ def fault_of_record(program: str, name: str) -> str | None:
 
 
 def firsts(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One case of each experiment: the first that is not for the full profile alone."""
+    """One case of each experiment; cases of the full profile alone take too long."""
     found: dict[str, dict[str, Any]] = {}
-    for case in sorted(cases, key=lambda case: case["profile"] == "full"):
-        found.setdefault(case["experiment"], case)
+    for case in cases:
+        if case["profile"] != "full":
+            found.setdefault(case["experiment"], case)
     return list(found.values())
 
 
