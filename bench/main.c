@@ -26,6 +26,10 @@ int main(int argc, char **argv)
          message_case_count},
         {"counter", "what does a shared counter cost?", counter_cases, counter_case_count},
         {"scale", "what do programs of very many flows cost?", scale_cases, scale_case_count},
+        {"layers", "what lies between a switch and two processes with a pipe?", layers_cases,
+         layers_case_count},
+        {"oslevel", "how often does the kernel switch while flows do?", oslevel_cases,
+         oslevel_case_count},
     };
     return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
 }

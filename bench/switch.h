@@ -50,12 +50,13 @@ void switch_stack_teardown(struct bench_trial *t);
 /* The same with another size. */
 int switch_stack_setup_bytes(struct bench_trial *t, size_t stack_bytes);
 
-/* switch_threads.c: two threads that hand over to each other; run() and teardown() are
+/* switch_threads.c: two threads, or processes, that hand over to each other; run() and teardown() are
  * common to all of them, case.arg is the kind. */
 struct switch_handover;
 extern const struct switch_handover switch_condvar, switch_futex, switch_pipe,
     switch_eventfd, switch_yield, switch_spin;
 int switch_thread_setup(struct bench_trial *t);
+int switch_process_setup(struct bench_trial *t); /* for futex, pipe, eventfd, yield, spin */
 uint64_t switch_thread_run(struct bench_trial *t, uint64_t ops);
 void switch_thread_teardown(struct bench_trial *t);
 

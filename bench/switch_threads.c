@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * switch_threads.c: two threads that hand a turn to each other, by each means there is.
+ * switch_threads.c: two threads, or two processes, that hand a turn to each other, by each means
+ * there is.
  *
  * ping is the trial's main thread on flow 0's CPU, pong a thread on flow 1's, made in
  * setup() and waiting for its turn between runs. One op is one hand-over: from "it is my
@@ -10,6 +11,10 @@
  *
  * A means is give(turns, to) and await(turns, me). The turn is one word, but for pipe and
  * eventfd, where what is read is the turn.
+ *
+ * Two processes are the same with a fork() in place of a thread, and the turns in memory that
+ * both have: what is added is the other address space, and a futex that is known by its page.
+ * The kernel counts the switches of ping's process alone then: half of them.
  *
  * All threads pair release (give) with acquire (await) on the turn; counts and quotas are
  * plain, owned by the thread whose turn it is.
@@ -21,9 +26,13 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum flow { PING, PONG, FLOWS };
@@ -32,7 +41,9 @@ struct turns {
     const struct switch_handover *by;
     struct bench_trial *trial;
     pthread_t pong;
+    pid_t process; /* pong's, where it is one */
     bool pong_started;
+    int futex_flag; /* of threads: private to their process */
     bool stop;              /* this turn is pong's last */
     int pin_error;          /* of pong */
     uint64_t left;          /* hand-overs that pong still counts */
@@ -109,13 +120,13 @@ static void set_turn(struct turns *turns, enum flow to)
 static void futex_give(struct turns *turns, enum flow to)
 {
     set_turn(turns, to);
-    syscall(SYS_futex, &turns->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, &turns->turn, FUTEX_WAKE | turns->futex_flag, 1, NULL, NULL, 0);
 }
 
 static void futex_await(struct turns *turns, enum flow me)
 {
     while (!my_turn(turns, me)) /* asleep while it is the other's; EAGAIN when no longer */
-        syscall(SYS_futex, &turns->turn, FUTEX_WAIT_PRIVATE, !me, NULL, NULL, 0);
+        syscall(SYS_futex, &turns->turn, FUTEX_WAIT | turns->futex_flag, !me, NULL, NULL, 0);
 }
 
 HANDOVER(futex, NULL);
@@ -240,24 +251,53 @@ uint64_t switch_thread_run(struct bench_trial *t, uint64_t ops)
     return turns->by->run(turns, ops);
 }
 
-int switch_thread_setup(struct bench_trial *t)
+static int start_thread(struct turns *turns)
 {
-    struct turns *turns = aligned_alloc(64, sizeof *turns);
-    if (!turns)
-        return -ENOMEM;
+    return -pthread_create(&turns->pong, NULL, turns->by->pong, turns);
+}
+
+static int start_process(struct turns *turns)
+{
+    turns->process = fork();
+    if (turns->process < 0)
+        return -errno;
+    if (turns->process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a killed trial leaves nobody behind */
+        turns->by->pong(turns);
+        _exit(0);
+    }
+    return 0;
+}
+
+static int turns_setup(struct bench_trial *t, int futex_flag, int (*start)(struct turns *turns))
+{
+    struct turns *turns = mmap(NULL, sizeof *turns, PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (turns == MAP_FAILED)
+        return -errno;
     *turns = (struct turns){.by = bench_case_of(t)->arg, .trial = t, .turn = PING,
-                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .futex_flag = futex_flag, .lock = PTHREAD_MUTEX_INITIALIZER,
                             .given = {PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER},
                             .read_fd = {-1, -1}, .write_fd = {-1, -1}};
     bench_set_state(t, turns);
     int err = turns->by->open ? turns->by->open(turns) : 0;
     if (!err)
-        err = -pthread_create(&turns->pong, NULL, turns->by->pong, turns);
+        err = start(turns);
     if (err)
         return err;
     turns->pong_started = true;
     switch_thread_run(t, 1); /* returns when pong is pinned and has handed back */
     return turns->pin_error;
+}
+
+int switch_thread_setup(struct bench_trial *t)
+{
+    return turns_setup(t, FUTEX_PRIVATE_FLAG, start_thread);
+}
+
+int switch_process_setup(struct bench_trial *t)
+{
+    return turns_setup(t, 0, start_process);
 }
 
 static void close_fds(struct turns *turns)
@@ -270,6 +310,15 @@ static void close_fds(struct turns *turns)
     }
 }
 
+static void dismiss(struct turns *turns)
+{
+    if (!turns->process)
+        pthread_join(turns->pong, NULL);
+    else
+        while (waitpid(turns->process, NULL, 0) < 0 && errno == EINTR)
+            continue;
+}
+
 void switch_thread_teardown(struct bench_trial *t)
 {
     struct turns *turns = bench_state(t);
@@ -278,9 +327,9 @@ void switch_thread_teardown(struct bench_trial *t)
     if (turns->pong_started) {
         turns->stop = true;
         switch_thread_run(t, 1);
-        pthread_join(turns->pong, NULL);
+        dismiss(turns);
     }
     close_fds(turns);
-    free(turns);
+    munmap(turns, sizeof *turns);
     bench_set_state(t, NULL);
 }

@@ -14,6 +14,8 @@ from typing import Any
 from corobench.bars import draw_bars
 from corobench.curves import draw_ablation, draw_depth, draw_live
 from corobench.dataset import Dataset
+from corobench.layers import draw_layers, steps
+from corobench.oslevel import draw_oslevel, oslevel_cases
 from corobench.scatter import draw_ecdf, draw_ratio
 from corobench.selection import (
     ablation_steps,
@@ -120,4 +122,21 @@ CHARTS = (
         "Shared memory: passing items, counting",
     ),
     _bars("spawn", ("spawn",), "Create a flow, run it, join it"),
+    Chart(
+        "layers",
+        ("layers",),
+        "What lies between a switch and two processes with a pipe?",
+        "Each bar is what its layer adds to the one above it; red ones enter the kernel. "
+        "Lower is better.",
+        draw_layers,
+        lambda data: bool(steps(data)),
+    ),
+    Chart(
+        "oslevel",
+        ("oslevel",),
+        "How often does the kernel switch while flows do?",
+        "All threads of the process; in brackets voluntary + involuntary. Lower is better.",
+        draw_oslevel,
+        lambda data: bool(oslevel_cases(data)),
+    ),
 )

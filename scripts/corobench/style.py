@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,7 +162,16 @@ def svg(figure: Any) -> bytes:
     picture = target.getvalue().replace(
         b"'DejaVu Sans'", b"'DejaVu Sans', Verdana, sans-serif"
     )
-    return b"\n".join(line.rstrip() for line in picture.split(b"\n"))
+    return _number_clips(b"\n".join(line.rstrip() for line in picture.split(b"\n")))
+
+
+def _number_clips(picture: bytes) -> bytes:
+    """Clip paths are named by a hash of their exact place, whose last bits the layout's
+    solver leaves to chance: they are numbered instead."""
+    names = dict.fromkeys(re.findall(rb'<clipPath id="(\w+)">', picture))
+    for index, name in enumerate(names):
+        picture = picture.replace(name, b"clip%d" % index)
+    return picture
 
 
 def title(figure: Any, theme: Theme, heading: str, reading: str) -> None:

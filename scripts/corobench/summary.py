@@ -6,6 +6,7 @@ records lack the answer. None has a figure of its own.
 """
 from __future__ import annotations
 
+from corobench import layers
 from corobench.dataset import COST, STEADY, Case, Dataset
 from corobench.estimates import Estimate
 from corobench.selection import (
@@ -32,6 +33,7 @@ def sentences(data: Dataset) -> list[str]:
         ),
         why_cheap(data),
         registers_share(data),
+        layers.sentence(data),
         deep_stacks(data),
         spawning(data),
         weighing(data),

@@ -58,6 +58,7 @@ CONTRACTS = (
     ("fsbase", 2584, 66.0),
     ("sigmask", 2584, 190.0),
 )
+ROUND_TRIP = "message/coro-chan/mode=roundtrip/capacity=0/"
 NULL_REASON = "no PMU: perf_event_open says ENOENT"
 
 
@@ -200,6 +201,7 @@ class Generator:
             *self._spawn(number),
             *self._footprint(number),
             *self._messages(number),
+            *self._layers(number),
         ]
         self.random.shuffle(found)
         return found
@@ -367,6 +369,33 @@ class Generator:
                     number,
                     self.cost(ns),
                     op="one increment",
+                )
+            )
+        return found
+
+    def _layers(self, number: int) -> list[Record]:
+        costs = (
+            ("yield/coro/flows=2/workers=1/site=diff/place=same-cpu", 1.4),
+            (ROUND_TRIP + "workers=1/place=same-cpu", 11.0),
+            (ROUND_TRIP + "workers=2/flows=pinned/place=same-llc", 240.0),
+            ("layers/syscall/place=same-cpu", 80.0),
+            ("layers/process-futex/place=same-cpu", 2050.0),
+            ("layers/process-pipe/place=same-cpu", 2400.0),
+        )
+        unit = "kernel switches per 10^6 flow switches"
+        found = [
+            self.trial(case, number, self.cost(ns), op=f"one op of {case.split('/')[1]}")
+            for case, ns in costs
+        ]
+        for case, voluntary in (("coro/workers=1", 0.0), ("pthread", 1e6)):
+            found.append(
+                self.trial(
+                    f"oslevel/{case}/place=same-cpu",
+                    number,
+                    {
+                        "voluntary": metric(voluntary, unit, "rusage"),
+                        "involuntary": metric(1.5, unit, "rusage"),
+                    },
                 )
             )
         return found

@@ -22,7 +22,7 @@ class Drawing(ScratchTest):
 
     def test_every_chart_has_units_and_the_better_end(self) -> None:
         data = self.dataset(Generator(rounds=6).records())
-        units = {"switch-ratio": "×", "footprint": "KiB"}
+        units = {"switch-ratio": "×", "footprint": "KiB", "oslevel": "per 10^6"}
         for one in charts.CHARTS:
             words = self.words(one.name, data)
             self.assertRegex(words, "(Lower|Left) is better")

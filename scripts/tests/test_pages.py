@@ -125,7 +125,7 @@ class PoorRuns(ScratchTest):
             if one.get("experiment") in (None, "counter")
         ]
         page = markdown(self.dataset(records))
-        self.assertEqual(page.count("not in these records"), 8)
+        self.assertEqual(page.count("not in these records"), 9)
         self.assertIn("Charts that these records can't fill", page)
 
     def test_only_skips_failures_and_rejections(self) -> None:
