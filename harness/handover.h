@@ -6,7 +6,8 @@
 #define HANDOVER_H
 
 /* Replaces this process by the helper script `verb` ("report", "compare") with `arguments`
- * (NULL-terminated, may be NULL). Returns only on failure: the exit code. */
+ * (NULL-terminated, may be NULL). The script finds this program's own file in the environment
+ * variable COROBENCH_PROGRAM. Returns only on failure: the exit code. */
 int bench_hand_over(const char *verb, const char *const *arguments);
 
 #endif

@@ -58,7 +58,8 @@ static int dispatch(int argc, char **argv)
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return fputs(usage_text, stdout), 0;
     if (strcmp(argv[1], "--version") == 0)
-        return printf("corobench %s (%s)\n", COROBENCH_VERSION, COROBENCH_COMPILER), 0;
+        return printf("corobench %s (%s)\n%s\n", COROBENCH_VERSION, COROBENCH_COMPILER,
+                      COROBENCH_OPTIONS), 0;
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strcmp(argv[1], verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);

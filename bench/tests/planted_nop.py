@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Is `corobench count` exact enough to see one instruction? A copy of the sources is built twice,
 as it is and with one nop planted in each of the two shipped switches. The planted switch must
-take exactly one instruction more per one-way switch; one that has no nop must not change; and
-Valgrind, where there is one, must find the same slope in the same binary.
+take exactly one instruction more per one-way switch; one that has no nop must not change; the
+gate must fail the planted program, and pass the other against itself; and Valgrind, where there
+is one, must find the same slope in the same binary.
 
 usage: planted_nop.py SOURCE_ROOT VALGRIND_SLOPE MESON [COMPILER WORD]...
 The compiler is the one under test; the copy's options are the defaults. Exit code 77: skipped."""
@@ -93,6 +94,25 @@ def complaints(before: dict[str, str], after: dict[str, str]) -> list[str]:
     return wrong
 
 
+def gate_complaints(old: Path, new: Path) -> list[str]:
+    """The verdict and the exit code of `corobench compare` on these cases."""
+    wrong = []
+    for base, code, verdict in ((old, 3, "FAIL"), (new, 0, "PASS")):
+        words = [str(new), "compare", "--counts-only", str(base), str(new)]
+        for case in PLANTED + UNTOUCHED:
+            words += ["--cases", case]
+        done = run(words)
+        print(done.stdout.strip())
+        if done.returncode != code or not done.stdout.splitlines()[-1].startswith(verdict):
+            wrong.append(f"compare: exit code {done.returncode}, where {code} is right: "
+                         f"{done.stderr.strip()}")
+        failed = {line.split()[1] for line in done.stdout.splitlines()
+                  if line.startswith("FAIL ")}
+        if failed != (set(PLANTED) if code else set()):
+            wrong.append(f"compare: FAIL of {sorted(failed)}")
+    return wrong
+
+
 def slope_complaints(slope: str, program: Path) -> list[str]:
     if not shutil.which("valgrind"):
         print("no Valgrind: its slope was not compared")
@@ -116,10 +136,13 @@ def main(source: Path, slope: str, meson: str, compiler: list[str]) -> int:
                 env={**os.environ, **({"CC": " ".join(compiler)} if compiler else {})})
         program = built(build)
         before = {case: per_op(program, case) for case in PLANTED + UNTOUCHED}
+        unplanted = Path(scratch, "unplanted")
+        shutil.copy(program, unplanted)
         plant(copy)
         built(build)
         after = {case: per_op(program, case) for case in PLANTED + UNTOUCHED}
-        wrong = complaints(before, after) + slope_complaints(slope, program)
+        wrong = complaints(before, after) + gate_complaints(unplanted, program)
+        wrong += slope_complaints(slope, program)
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two command lines: report and compare.
+"""The command line of report, and what all commands share.
 
 Exit codes: 0 pass, 1 error, 2 usage. An error is one line on stderr. Files are written
 whole under a temporary name beside their place, and moved there when all of them are
@@ -16,8 +16,7 @@ from pathlib import Path
 
 from corobench import pages, render
 from corobench.charts import CHARTS
-from corobench.comparison import compare, to_json, to_text
-from corobench.dataset import STEADY, Dataset
+from corobench.dataset import Dataset
 from corobench.records import RecordError, Run, read_run
 from corobench.wording import plain
 
@@ -25,17 +24,22 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class CommandError(Exception):
-    """One line for the user."""
+    """One line for the user, and the exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def run_command(
     name: str, command: Callable[[list[str]], int], arguments: list[str]
 ) -> int:
     """Runs a command and turns what went wrong into one line and an exit code."""
+    code = 1
     try:
         return command(arguments)
     except (CommandError, RecordError) as error:
-        message = str(error)
+        message, code = str(error), getattr(error, "code", 1)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not our error, and nothing to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -48,7 +52,7 @@ def run_command(
     except MemoryError:
         message = "out of memory"
     sys.stderr.write(f"{name}: {message}\n")
-    return 1
+    return code
 
 
 def report_main(arguments: list[str]) -> int:
@@ -196,49 +200,3 @@ def write_all(output: Path, files: dict[str, bytes]) -> None:
     finally:
         for temporary, _ in waiting:
             Path(temporary).unlink(missing_ok=True)
-
-
-def compare_main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="compare",
-        description="Sets two runs of one machine side by side: the median of each case "
-        "that both have, and how many differ by less than a threshold.",
-        epilog="It states differences and the noise of each run, and judges nothing. "
-        "Exit codes: 0 pass, 1 error, 2 usage.",
-    )
-    parser.add_argument("first", type=Path, metavar="A.jsonl")
-    parser.add_argument("second", type=Path, metavar="B.jsonl")
-    parser.add_argument("--metric", default=STEADY, help="default: %(default)s")
-    parser.add_argument(
-        "--threshold",
-        type=_percentage,
-        default=3.0,
-        metavar="PERCENT",
-        help="default: %(default)s",
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-    options = parser.parse_args(arguments)
-    first, second = read_run(options.first), read_run(options.second)
-    if (
-        "unknown" not in (first.machine, second.machine)
-        and first.machine != second.machine
-    ):
-        raise CommandError(
-            f"{plain(options.second)}: a run of {second.machine}, but "
-            f"{plain(options.first)} is of {first.machine}"
-        )
-    found = compare(
-        Dataset([first]), Dataset([second]), options.metric, options.threshold / 100
-    )
-    if not found.rows:
-        raise CommandError(f"no case has {plain(options.metric)} in both runs")
-    sys.stdout.write(to_json(found) if options.format == "json" else to_text(found))
-    sys.stdout.flush()
-    return 0
-
-
-def _percentage(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"not a percentage above 0: {text}")
-    return value
