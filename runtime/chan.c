@@ -129,6 +129,7 @@ static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_ch
 {
     if (result == -EAGAIN && !coro_is_cancelled(worker)) {
         coro_wait_begin(worker, wait, &chan->object, list, element, why);
+        wait->value_bytes = (uint32_t)chan->element_bytes;
         return coro_park(worker, &chan->object, locked);
     }
     coro_release(worker, &chan->object, locked);

@@ -72,6 +72,7 @@ struct coro_options {
     bool pin;                /* worker i stays on the i-th allowed CPU */
     enum coro_stack_policy policy; /* of flows: guarded or slab, else -EINVAL */
     size_t stack_bytes;      /* of a flow; 0: 64 KB of addresses, used as touched; 2 KB slabs */
+    size_t copied_bytes;     /* of a worker's copied flows' shared stack; 0: 256 KB of addresses */
     bool no_membarrier;      /* as on a kernel without: fences in place of it */
     bool quiet;              /* a deadlock is returned but not reported on stderr */
     enum coro_guard guard;   /* CORO_GUARD_NONE is the zero; see guard_set */
@@ -103,7 +104,7 @@ struct coro_handle {
 struct coro_spawn_options {
     enum coro_stack_policy policy; /* where its frames lie: see stack.h */
     size_t stack_bytes; /* 0: the run's if it is of that policy; else 64 KB, 2 KB in slabs */
-    const char *name;   /* kept by pointer; for reports */
+    const char *name;   /* kept by pointer; for reports. Copied flows have none */
     bool detached;      /* nobody will join it */
     bool pinned;        /* runs on `worker` and nowhere else */
     unsigned worker;
@@ -183,7 +184,8 @@ struct coro_case {
 
 enum { CORO_CASES_MAX = 65535 };
 
-/* Blocks. The index of the case that happened, or -ECANCELED, -EINVAL (too many cases).
+/* Blocks. The index of the case that happened, or -ECANCELED, -EINVAL (too many cases), -ENOMEM
+ * (of a copied flow).
  * No cases, or only nil channels: blocks for ever. */
 CORO_INLINE int coro_select(struct coro_case *cases, size_t count);
 /* Has a default: -EAGAIN when no case is ready. */

@@ -139,7 +139,7 @@ void coro_object_init(struct coro_object *object, unsigned patience)
 
     *object = (struct coro_object){
         .owner = self && coro_asymmetric ? (uintptr_t)self : CORO_SHARED,
-        .patience = (uint8_t)patience,
+        .patience = patience & 15,
     };
 }
 
@@ -163,7 +163,7 @@ static void revoke_bias(struct coro_object *object, uintptr_t owner)
 static void consider_bias(struct coro_object *object, struct coro_worker *self)
 {
     if (object->last != self->index) {
-        object->last = (uint16_t)self->index;
+        object->last = self->index & (CORO_WORKERS_MAX - 1);
         object->streak = 0;
     }
     object->streak++;

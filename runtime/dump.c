@@ -7,7 +7,7 @@
  * the runtime. A parked flow's place is where it goes on; it is named by the dynamic symbol
  * table if that knows it (link with -rdynamic), else given for addr2line.
  */
-#include "internal.h"
+#include "copied.h"
 
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -42,8 +42,11 @@ static void print_flow(FILE *file, const struct coro_sched *sched,
     uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
     const struct coro_worker *worker = runs_on(sched, flow);
 
-    fprintf(file, "  flow %p %s, stack %u: ", (const void *)flow,
-            flow->name ? flow->name : "(no name)", flow->stack.index);
+    fprintf(file, "  flow %p %s, ", (const void *)flow, coro_flow_name(flow));
+    if (flow->policy == CORO_STACK_COPIED)
+        fprintf(file, "copied: ");
+    else
+        fprintf(file, "stack %u: ", flow->stack.index);
     if (flags & CORO_FLOW_DONE) {
         fprintf(file, "ended, not joined\n");
         return;
@@ -55,20 +58,36 @@ static void print_flow(FILE *file, const struct coro_sched *sched,
     fprintf(file, "%s", wait ? wait->why : "runnable");
     if (wait && wait->object)
         fprintf(file, " %p", (const void *)wait->object);
-    print_place(file, flow->context.pc);
+    print_place(file, flow->policy == CORO_STACK_COPIED
+                          ? coro_copied_pc(sched->workers[flow->home]->copied, flow)
+                          : flow->context.pc);
     fprintf(file, "\n");
+}
+
+struct listing {
+    FILE *file;
+    const struct coro_sched *sched;
+    uint64_t count;
+};
+
+static void list_one(void *arg, struct coro_flow *flow)
+{
+    struct listing *listing = arg;
+
+    if (atomic_load_explicit(&flow->generation, memory_order_relaxed) % 2 == 0)
+        return;
+    print_flow(listing->file, listing->sched, flow);
+    listing->count++;
 }
 
 static uint64_t print_all(FILE *file, const struct coro_sched *sched)
 {
-    uint64_t count = 0;
+    struct listing listing = {.file = file, .sched = sched};
 
-    for (const struct coro_flow *flow = sched->all; flow; flow = flow->all_next)
-        if (atomic_load_explicit(&flow->generation, memory_order_relaxed) % 2) {
-            print_flow(file, sched, flow);
-            count++;
-        }
-    return count;
+    for (struct coro_flow *flow = sched->all; flow; flow = flow->all_next)
+        list_one(&listing, flow);
+    coro_copied_each(sched, list_one, &listing);
+    return listing.count;
 }
 
 void coro_dump(FILE *file)

@@ -71,7 +71,7 @@ CORO_INLINE int coro_chan_send(struct coro_chan *chan, const void *element)
             chan->count++;
             coro_leave_worker(worker);
             return 0;
-        } else if (!coro_is_cancelled(worker)) {
+        } else if (coro_parks_fast(worker)) {
             coro_wait_begin(worker, &wait, &chan->object, &chan->senders, (void *)element,
                             "sending to a channel");
             next = coro_next(worker);
@@ -101,7 +101,7 @@ CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element)
             coro_leave_worker(worker);
             return 0;
         }
-        if (!coro_is_cancelled(worker)) {
+        if (coro_parks_fast(worker)) {
             coro_wait_begin(worker, &wait, &chan->object, &chan->receivers, element,
                             "receiving from a channel");
             next = coro_next(worker);
@@ -124,6 +124,7 @@ struct coro_select {
     bool locked, sorted;
     int index; /* what select returns */
     struct coro_wait none; /* what it waits in when all channels are nil */
+    struct coro_case *moved_from; /* the caller's cases, if they lie elsewhere while it waits */
 };
 
 #define CORO_SELECT_TRY   UINT64_C(0)

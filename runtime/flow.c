@@ -14,7 +14,7 @@
  * A finished flow keeps its stack until it is joined. Stacks are not returned to the
  * kernel before the run ends: memory follows the largest number of flows that were alive at once.
  */
-#include "internal.h"
+#include "copied.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,11 +55,12 @@ static struct coro_flow *pool_fill(struct coro_worker *worker)
 static void pool_give_back(struct coro_worker *worker)
 {
     struct coro_sched *sched = worker->sched;
-    struct coro_flow *first = worker->pool, *last = first;
+    struct coro_flow *newest = worker->pool; /* which may still run on its stack: stays */
+    struct coro_flow *first = newest->pool_next, *last = first;
 
     for (unsigned i = 1; i < POOL_MAX / 2; i++)
         last = last->pool_next;
-    worker->pool = last->pool_next;
+    newest->pool_next = last->pool_next;
     worker->pool_count -= POOL_MAX / 2;
     coro_spin_lock(&sched->pool_lock);
     last->pool_next = sched->classes[0].pool;
@@ -93,12 +94,27 @@ static void retire(struct coro_worker *worker, struct coro_flow *flow)
     uint64_t generation = atomic_load_explicit(&flow->generation, memory_order_relaxed);
 
     atomic_store_explicit(&flow->generation, generation + 1, memory_order_relaxed);
-    recycle(worker, flow);
+    if (flow->stack_class == 0) {
+        recycle(worker, flow);
+        return;
+    }
+    /* Its pool is everyone's, and the flow still runs on its stack: one later. */
+    if (worker->ended)
+        recycle(worker, worker->ended);
+    worker->ended = flow;
+}
+
+static void policy_end(struct coro_worker *worker, struct coro_flow *flow)
+{
+    if (flow->policy == CORO_STACK_SLAB)
+        coro_canary_check(flow, "ended");
+    else if (flow->policy == CORO_STACK_COPIED)
+        coro_copied_end(worker, flow);
 }
 
 /* In the domain, on the flow's own stack. What to switch to. Who waits to join is given the
  * result at once, so that it has nothing left to do. */
-static struct coro_context *finish(struct coro_flow *flow, void *result)
+struct coro_context *coro_flow_finish(struct coro_flow *flow, void *result)
 {
     struct coro_worker *worker = coro_enter();
     bool locked = coro_acquire(worker, &flow->object);
@@ -106,8 +122,8 @@ static struct coro_context *finish(struct coro_flow *flow, void *result)
     struct coro_flow *next;
 
     worker->finished++;
-    if (coro_unlikely(flow->policy == CORO_STACK_SLAB))
-        coro_canary_check(flow, "ended");
+    if (coro_unlikely(flow->policy != CORO_STACK_GUARDED))
+        policy_end(worker, flow);
     if (flow->joiners.next != &flow->joiners) {
         struct coro_wait *joiner = (struct coro_wait *)flow->joiners.next;
 
@@ -121,7 +137,10 @@ static struct coro_context *finish(struct coro_flow *flow, void *result)
         flow->value = result;
         atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
     }
-    next = coro_park(worker, &flow->object, locked);
+    if (locked)
+        next = coro_park_unlocking(worker, &flow->object);
+    else
+        next = coro_next(worker);
     worker->current = next;
     return &next->context;
 }
@@ -131,13 +150,13 @@ static struct coro_context *flow_main(void *arg)
     struct coro_flow *flow = arg;
 
     coro_leave();
-    return finish(flow, flow->body(flow->value));
+    return coro_flow_finish(flow, flow->body(flow->value));
 }
 
 _Noreturn void coro_exit(void *result)
 {
     struct coro_flow *self = coro_worker_self()->current;
-    struct coro_context *to = finish(self, result);
+    struct coro_context *to = coro_flow_finish(self, result);
 
 #if CORO_ANNOTATED
     coro_annotate_finish(&self->context, to);
@@ -147,22 +166,47 @@ _Noreturn void coro_exit(void *result)
 
 /* ---- spawning ---------------------------------------------------------------------- */
 
+static inline void flow_reset(struct coro_flow *flow, coro_body *body, void *arg,
+                              uint32_t flags)
+{
+    flow->body = body;
+    flow->value = arg;
+    atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
+    flow->joiners.next = flow->joiners.prev = &flow->joiners;
+}
+
 static inline void flow_prepare(struct coro_flow *flow, coro_body *body, void *arg,
                                 uint32_t flags)
 {
     /* Frames that coro_exit() left behind are still poisoned. */
     ASAN_UNPOISON_MEMORY_REGION(flow->stack.low,
                                 (size_t)(flow->stack.top - flow->stack.low));
-    flow->body = body;
-    flow->value = arg;
-    atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
-    flow->joiners.next = flow->joiners.prev = &flow->joiners;
+    flow_reset(flow, body, arg, flags);
 #if CORO_ANNOTATED
     coro_context_make(&flow->context, &flow->stack, flow_main, flow);
 #else /* from its top alone, which needs no look at a third line of the flow */
     coro_context_make(&flow->context, &(struct coro_stack){.top = (char *)flow}, flow_main,
                       flow);
 #endif
+}
+
+/* 0 or -ENOMEM, with the flow back in its pool. */
+static int copied_prepare(struct coro_sched *sched, struct coro_flow *flow, coro_body *body,
+                          void *arg, uint32_t flags)
+{
+    struct coro_worker *home = sched->workers[flow->home];
+    int error;
+
+    coro_spin_lock(&sched->pool_lock);
+    error = coro_copied_prepare(sched, home);
+    coro_spin_unlock(&sched->pool_lock);
+    if (error) {
+        recycle(home, flow);
+        return error;
+    }
+    flow_reset(flow, body, arg, flags | CORO_FLOW_PINNED | CORO_FLOW_COPIED);
+    coro_copied_begin(flow, home);
+    return 0;
 }
 
 /* In the domain. From here on old handles are told apart. */
@@ -191,7 +235,6 @@ struct coro_handle coro_spawn(coro_body *body, void *arg)
         return (struct coro_handle){0};
     worker->pool = flow->pool_next;
     worker->pool_count--;
-    flow->name = NULL;
     flow_prepare(flow, body, arg, 0);
     coro_enter_sure();
     handle = flow_start(worker, flow);
@@ -206,6 +249,7 @@ struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, cor
     struct coro_worker *worker = coro_worker_self();
     struct coro_handle handle = {0};
     struct coro_flow *flow;
+    uint32_t flags;
     unsigned class;
 
     if (!options)
@@ -217,11 +261,16 @@ struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, cor
     flow = coro_flow_new(worker->sched, class);
     if (!flow)
         return handle;
-    flow->name = options->name;
-    flow->home = (uint16_t)options->worker;
-    flow_prepare(flow, body, arg,
-                 (options->detached ? CORO_FLOW_DETACHED : 0) |
-                     (options->pinned ? CORO_FLOW_PINNED : 0));
+    flags = (options->detached ? CORO_FLOW_DETACHED : 0) |
+            (options->pinned ? CORO_FLOW_PINNED : 0);
+    flow->home = (uint16_t)(options->pinned ? options->worker : worker->index);
+    if (flow->policy == CORO_STACK_COPIED) {
+        if (copied_prepare(worker->sched, flow, body, arg, flags))
+            return handle;
+    } else {
+        flow->name = options->name;
+        flow_prepare(flow, body, arg, flags | (options->name ? CORO_FLOW_NAMED : 0));
+    }
     coro_enter_sure();
     handle = flow_start(worker, flow);
     coro_leave_worker(worker);
@@ -234,7 +283,6 @@ static struct coro_flow *make_outside(struct coro_sched *sched, coro_body *body,
 
     if (!flow)
         return NULL;
-    flow->name = NULL;
     flow_prepare(flow, body, arg, CORO_FLOW_DETACHED);
     atomic_store_explicit(&flow->object.owner, CORO_SHARED, memory_order_relaxed);
     atomic_store_explicit(&flow->waiting, NULL, memory_order_relaxed);
@@ -250,6 +298,8 @@ struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, voi
 
     if (flow) {
         flow->name = "main";
+        atomic_store_explicit(&flow->flags, CORO_FLOW_DETACHED | CORO_FLOW_NAMED,
+                              memory_order_relaxed);
         coro_ring_push(sched->workers[0], flow);
     }
     return flow;
@@ -310,6 +360,7 @@ int coro_join_slow(struct coro_handle handle, void **result, struct coro_wait *w
     if (state == -EAGAIN) {
         coro_wait_begin(worker, wait, &flow->object, &flow->joiners, result,
                         "joining a flow");
+        wait->value_bytes = sizeof *result;
         *next = coro_park(worker, &flow->object, locked);
         return 0;
     }
@@ -431,6 +482,6 @@ int coro_block_for_ever(const char *why)
         return -ECANCELED;
     }
     coro_wait_begin(worker, &wait, NULL, &nobody, NULL, why);
-    coro_switch_flow(worker, coro_next(worker));
+    coro_switch_flow(worker, coro_park(worker, NULL, false));
     return wait.result;
 }

@@ -5,7 +5,7 @@
  *
  * A *class* is one policy and size, with arenas of its own, each larger than the one before.
  */
-#include "internal.h"
+#include "copied.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +20,8 @@ enum {
     ARENA_STACKS_MIN = 64, /* or fewer, where address space is short */
     FLOW_ALIGN = CORO_LINE_BYTES,
 };
+
+enum { COPIED_BYTES = 256 * 1024 }; /* that a worker's copied flows share */
 
 /* Of the policies that have stacks of several sizes. */
 static const size_t default_bytes[] = {[CORO_STACK_GUARDED] = 64 * 1024,
@@ -64,6 +66,8 @@ struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class)
     struct coro_flow *flow;
     size_t low;
 
+    if (class->policy == CORO_STACK_COPIED)
+        return coro_copied_make(sched);
     if (!class->arena || coro_stack_alloc(class->arena, &stack))
         if (arena_add(sched, class) || coro_stack_alloc(class->arena, &stack))
             return NULL;
@@ -107,38 +111,52 @@ static void class_init(struct coro_stack_class *class, enum coro_stack_policy po
 void coro_classes_init(struct coro_sched *sched, const struct coro_options *options)
 {
     enum coro_stack_policy own = options->policy ? options->policy : CORO_STACK_GUARDED;
-    size_t bytes = options->stack_bytes;
+    size_t bytes = options->stack_bytes, copied_bytes = options->copied_bytes;
 
-    for (unsigned i = CORO_CLASS_GUARDED; i < CORO_CLASSES; i++) {
-        bool slab = i >= CORO_CLASS_SLAB;
-        unsigned doubled = i - (slab ? CORO_CLASS_SLAB : CORO_CLASS_GUARDED);
-
-        class_init(&sched->classes[i], slab ? CORO_STACK_SLAB : CORO_STACK_GUARDED,
-                   (size_t)CORO_STACK_MIN_BYTES << doubled);
-    }
+    for (unsigned i = 0; i < CORO_CLASS_SLAB - CORO_CLASS_GUARDED; i++)
+        class_init(&sched->classes[CORO_CLASS_GUARDED + i], CORO_STACK_GUARDED,
+                   (size_t)CORO_STACK_MIN_BYTES << i);
+    for (unsigned i = 0; i < CORO_CLASS_COPIED - CORO_CLASS_SLAB; i++)
+        class_init(&sched->classes[CORO_CLASS_SLAB + i], CORO_STACK_SLAB,
+                   (size_t)CORO_STACK_MIN_BYTES << i);
+    sched->classes[CORO_CLASS_COPIED].policy = CORO_STACK_COPIED;
+    sched->classes[CORO_CLASS_COPIED].stack_bytes = copied_bytes ? copied_bytes : COPIED_BYTES;
     class_init(&sched->classes[0], own, bytes ? bytes : default_bytes[own]);
 }
 
-/* 0: the run's own; else the next power of two of that policy; CORO_CLASSES: none such. */
+static unsigned first_class(enum coro_stack_policy policy)
+{
+    switch (policy) {
+    case CORO_STACK_GUARDED:
+        return CORO_CLASS_GUARDED;
+    case CORO_STACK_SLAB:
+        return CORO_CLASS_SLAB;
+    case CORO_STACK_COPIED:
+        return CORO_CLASS_COPIED;
+    default:
+        return CORO_CLASSES;
+    }
+}
+
 unsigned coro_class_of(const struct coro_sched *sched, enum coro_stack_policy policy,
-                         size_t stack_bytes)
+                       size_t stack_bytes)
 {
     const struct coro_stack_class *own = &sched->classes[0];
-    unsigned class, end;
+    unsigned class;
 
-    if (policy > CORO_STACK_SLAB)
-        return CORO_CLASSES;
     if (policy == CORO_STACK_DEFAULT)
         policy = stack_bytes && stack_bytes != own->stack_bytes ? CORO_STACK_GUARDED : own->policy;
-    class = policy == CORO_STACK_SLAB ? CORO_CLASS_SLAB : CORO_CLASS_GUARDED;
-    end = policy == CORO_STACK_SLAB ? CORO_CLASSES : CORO_CLASS_SLAB;
+    if (policy == CORO_STACK_COPIED && !coro_copied_works())
+        policy = CORO_STACK_GUARDED;
     if (policy == own->policy && (stack_bytes == 0 || stack_bytes == own->stack_bytes))
         return 0;
-    if (stack_bytes == 0)
+    class = first_class(policy);
+    if (class < CORO_CLASS_COPIED && stack_bytes == 0)
         stack_bytes = default_bytes[policy];
-    while (class < end && sched->classes[class].stack_bytes < stack_bytes)
+    while (class < CORO_CLASSES && sched->classes[class].stack_bytes < stack_bytes)
         class++;
-    return class < end ? class : CORO_CLASSES;
+    /* Past the last of the policy? */
+    return class < CORO_CLASSES && class < first_class(policy + 1) ? class : CORO_CLASSES;
 }
 
 void coro_canary_check(const struct coro_flow *flow, const char *when)
@@ -150,7 +168,7 @@ void coro_canary_check(const struct coro_flow *flow, const char *when)
     coro_text_string(&text, "stack overflow: flow ");
     coro_text_hex(&text, (uintptr_t)flow);
     coro_text_string(&text, " ");
-    coro_text_string(&text, flow->name ? flow->name : "(no name)");
+    coro_text_string(&text, coro_flow_name(flow));
     coro_text_string(&text, " wrote below its slab stack ");
     coro_text_decimal(&text, flow->stack.index);
     coro_text_string(&text, " of ");
@@ -165,6 +183,7 @@ void coro_flow_free_all(struct coro_sched *sched)
 {
     struct arena_link *link = sched->arenas;
 
+    coro_copied_free_all(sched);
     while (link) {
         struct arena_link *next = link->next;
 

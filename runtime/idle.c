@@ -22,7 +22,7 @@
  * Rejected: waking a sleeper for each surplus flow (a futex call of 2 us, and 20 us to
  * wake a halted virtual CPU, for flows of 10 ns); spinning for ever (the neighbour VM pays).
  */
-#include "internal.h"
+#include "copied.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -375,6 +375,8 @@ static void arrive(struct coro_worker *self)
 {
     void (*after)(void *) = self->after;
 
+    if (self->copied)
+        coro_copied_parked(self);
     if (after) {
         self->after = NULL;
         after(self->after_arg);

@@ -19,10 +19,11 @@ enum {
     /* Of stacks: 0 the run's own; from n on, those of a policy, 1 KB << class - n. */
     CORO_CLASS_GUARDED = 1,
     CORO_CLASS_SLAB = 25,
-    CORO_CLASSES = CORO_CLASS_SLAB + 4,
+    CORO_CLASS_COPIED = CORO_CLASS_SLAB + 4,
+    CORO_CLASSES,
     CORO_PATIENCE_FIRST = 3,
     CORO_PATIENCE_MAX = 12,
-    CORO_PATIENCE_NEVER = 255, /* once shared, the object stays so */
+    CORO_PATIENCE_NEVER = 15, /* once shared, the object stays so */
 };
 
 struct coro_timer {
@@ -65,6 +66,7 @@ struct coro_sched {
     struct coro_stack_class classes[CORO_CLASSES];
     struct coro_flow *all; /* by all_next */
     struct arena_link *arenas;
+    struct chunk *copied_chunks; /* slots of copied flows; the newest first */
 
     struct coro_timers timers;
     _Atomic(uint32_t) world_lock;
@@ -134,17 +136,33 @@ void coro_flow_free_all(struct coro_sched *sched);
 /* Of a flow on a slab stack: aborts with a sentence if it ran over. */
 void coro_canary_check(const struct coro_flow *flow, const char *when);
 
+static inline const char *coro_flow_name(const struct coro_flow *flow)
+{
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+
+    return flags & CORO_FLOW_NAMED ? flow->name : "(no name)";
+}
+
+/* To the idle flow, which unlocks the object once the flow that leaves is saved. */
+CORO_INLINE struct coro_flow *coro_park_unlocking(struct coro_worker *worker,
+                                                  struct coro_object *object)
+{
+    worker->after = coro_unlock_after;
+    worker->after_arg = object;
+    return &worker->idle;
+}
+
 /* What to switch to, now that the current flow waits. */
 CORO_INLINE struct coro_flow *coro_park(struct coro_worker *worker,
                                         struct coro_object *object, bool locked)
 {
-    if (coro_unlikely(worker->current->policy == CORO_STACK_SLAB))
+    uint8_t policy = worker->current->policy;
+
+    if (coro_unlikely(policy == CORO_STACK_SLAB))
         coro_canary_check(worker->current, "parked");
     if (!locked)
-        return coro_next(worker);
-    worker->after = coro_unlock_after;
-    worker->after_arg = object;
-    return &worker->idle;
+        return policy == CORO_STACK_COPIED ? &worker->idle : coro_next(worker);
+    return coro_park_unlocking(worker, object);
 }
 
 /* sched.c. In the domain: */
@@ -162,6 +180,7 @@ uint64_t coro_random(struct coro_worker *worker);
 void coro_idle(struct coro_worker *worker); /* the idle flow; returns when the run is over */
 
 /* flow.c */
+struct coro_context *coro_flow_finish(struct coro_flow *flow, void *result);
 struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, void *arg);
 /* Waits that are claimed: see coro_wait.claim. In the domain. */
 uint64_t coro_claim_open(struct coro_flow *flow);

@@ -75,6 +75,7 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->current = &worker->idle;
     worker->pool = NULL;
     worker->pool_count = 0;
+    worker->ended = NULL;
     worker->random = (coro_now_ns() ^ (uintptr_t)worker) | 1;
     worker->after = NULL;
     worker->sched = sched;

@@ -18,6 +18,9 @@
  */
 #include "internal.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static int by_address(const struct coro_case *a, const struct coro_case *b)
 {
     return (a->chan > b->chan) - (a->chan < b->chan);
@@ -171,6 +174,52 @@ static void select_after(void *arg)
         unlock_all(select);
 }
 
+/* A copied flow's cases go to the heap as long as it waits, with room for their elements: its
+ * frames move, and the waits of the losing cases are still in lists when they are back. */
+static int move_cases(struct coro_select *select)
+{
+    size_t count = select->count, bytes = count * sizeof *select->cases;
+    struct coro_case *cases;
+    char *element;
+
+    for (size_t i = 0; i < count; i++)
+        if (select->cases[i].chan)
+            bytes += select->cases[i].chan->element_bytes;
+    cases = malloc(bytes + 1);
+    if (!cases)
+        return -ENOMEM;
+    memcpy(cases, select->cases, count * sizeof *cases);
+    element = (char *)(cases + count);
+    for (size_t i = 0; i < count; i++) {
+        struct coro_case *one = &cases[i];
+
+        if (!one->chan)
+            continue;
+        if (one->kind == CORO_SEND)
+            memcpy(element, one->element, one->chan->element_bytes);
+        one->element = element;
+        element += one->chan->element_bytes;
+    }
+    select->moved_from = select->cases;
+    select->cases = cases;
+    return 0;
+}
+
+/* After a wait whose cases were moved; `index` happened, if not negative. */
+static void move_cases_back(struct coro_select *select, int index)
+{
+    struct coro_case *moved = select->cases, *cases = select->moved_from;
+
+    if (index >= 0) {
+        cases[index].result = moved[index].result;
+        if (cases[index].kind == CORO_RECV)
+            memcpy(cases[index].element, moved[index].element,
+                   cases[index].chan->element_bytes);
+    }
+    select->cases = cases;
+    free(moved);
+}
+
 static struct coro_flow *wait_for_all(struct coro_worker *worker, struct coro_select *select)
 {
     struct coro_link nobody = {.next = &nobody, .prev = &nobody};
@@ -193,7 +242,7 @@ static struct coro_flow *wait_for_all(struct coro_worker *worker, struct coro_se
         one->wait.claim = select->claim;
     }
     if (!select->locked && select->deadline_ns == CORO_SELECT_BLOCK)
-        return coro_next(worker);
+        return coro_park(worker, NULL, false);
     worker->after = select_after;
     worker->after_arg = select;
     return &worker->idle;
@@ -212,12 +261,29 @@ struct coro_flow *coro_select_begin(struct coro_select *select)
     take_all(worker, select);
     select->index = try_once(worker, select);
     if (select->index == -EAGAIN && select->deadline_ns != CORO_SELECT_TRY) {
-        if (!coro_is_cancelled(worker))
+        bool cancelled = coro_is_cancelled(worker);
+        bool moves = worker->current->policy == CORO_STACK_COPIED;
+
+        select->moved_from = NULL;
+        if (!cancelled && (!moves || !move_cases(select)))
             return wait_for_all(worker, select);
-        select->index = -ECANCELED;
+        select->index = cancelled ? -ECANCELED : -ENOMEM;
     }
     release_all(worker, select);
     return NULL;
+}
+
+/* Which case happened, now that all are withdrawn. */
+static int outcome(struct coro_select *select, const struct coro_wait *won)
+{
+    if (!won)
+        return select->self->wake_result;
+    for (size_t i = 0; i < select->count; i++)
+        if (won == &select->cases[i].wait) {
+            select->cases[i].result = won->result;
+            return (int)i;
+        }
+    return -EINVAL; /* not reached: who claims us found us in a list */
 }
 
 int coro_select_end(struct coro_select *select)
@@ -225,6 +291,7 @@ int coro_select_end(struct coro_select *select)
     struct coro_flow *self = select->self;
     struct coro_wait *won = self->won;
     struct coro_worker *worker;
+    int index;
 
     if (select->deadline_ns != CORO_SELECT_BLOCK)
         coro_timer_remove(coro_worker_self()->sched, self);
@@ -234,12 +301,8 @@ int coro_select_end(struct coro_select *select)
         if (select->cases[i].chan && select->cases[i].wait.link.next)
             coro_link_remove(&select->cases[i].wait.link);
     release_all(worker, select);
-    if (!won)
-        return self->wake_result;
-    for (size_t i = 0; i < select->count; i++)
-        if (won == &select->cases[i].wait) {
-            select->cases[i].result = won->result;
-            return (int)i;
-        }
-    return -EINVAL; /* not reached: who claims us found us in a list */
+    index = outcome(select, won);
+    if (select->moved_from)
+        move_cases_back(select, index);
+    return index;
 }

@@ -83,9 +83,9 @@ struct coro_object {
                                  stopped domain). Changed under `lock` and, when it was a
                                  worker's, with that domain stopped */
     _Atomic(uint32_t) lock;   /* a spin lock; holders never wait for a flow */
-    uint16_t last;            /* under lock: the worker that used it last while shared, */
-    uint16_t streak;          /* how often in a row, */
-    uint8_t patience;         /* and the streak that biases, as a power of two */
+    uint32_t last : 10;       /* under lock: the worker that used it last while shared, */
+    uint32_t streak : 13;     /* how often in a row, */
+    uint32_t patience : 4;    /* and the streak that biases, as a power of two */
 };
 
 struct coro_link {
@@ -102,6 +102,7 @@ struct coro_wait {
     struct coro_object *object;
     const char *why; /* for reports: "receiving from a channel" */
     int result;      /* 0 unless the waker says otherwise */
+    uint32_t value_bytes; /* of what `value` points at. Only where a copied flow may wait */
 };
 
 enum coro_flow_flags {
@@ -109,10 +110,13 @@ enum coro_flow_flags {
     CORO_FLOW_PINNED = 2,
     CORO_FLOW_DETACHED = 4,
     CORO_FLOW_DONE = 8,
+    CORO_FLOW_NAMED = 16,
+    CORO_FLOW_COPIED = 32, /* parks by the slow halves only */
 };
 
 /* At the top of its own stack: the words that a switch loads share lines and a page with
- * the flow's hottest frames. The memory stays a flow for as long as coro_run() runs. */
+ * the flow's hottest frames. Flows without one (copied.c) end before `name`. The memory
+ * stays a flow for as long as coro_run() runs. */
 struct coro_flow {
     /* First line: switching, and the life of a short flow. */
     struct coro_context context;
@@ -128,12 +132,12 @@ struct coro_flow {
     struct coro_object object; /* guards DONE, DETACHED, joiners, value at last */
     struct coro_link joiners;  /* one at most */
     _Atomic(uint64_t) generation; /* odd: in use */
-    const char *name;
     _Atomic(uint64_t) claim; /* see coro_wait.claim; grows */
+    struct coro_wait *won;   /* the wait of a select that was claimed; NULL: none */
+    int wake_result;         /* then: -ETIMEDOUT, -ECANCELED */
+    uint32_t timer_index;    /* in the heap, from 1; 0: none. Under the timers' lock */
 
-    struct coro_wait *won; /* the wait of a select that was claimed; NULL: none */
-    int wake_result;       /* then: -ETIMEDOUT, -ECANCELED */
-    uint32_t timer_index;  /* in the heap, from 1; 0: none. Under the timers' lock */
+    const char *name;           /* if NAMED */
     struct coro_flow *all_next; /* constant, as the next */
     struct coro_stack stack;    /* `top` is this flow */
 };
@@ -152,9 +156,11 @@ struct coro_worker {
     struct coro_flow *pool; /* finished flows with default stacks; this thread's alone */
     uint64_t random;
     uint32_t pool_count;
+    struct coro_flow *ended; /* the latest whose stack is not of the run's own kind */
     void (*after)(void *arg); /* to do when the flow that parks has been saved */
     void *after_arg;
     struct coro_sched *sched;
+    struct coro_copied *copied; /* the stack that its copied flows share; NULL: none yet */
     uint64_t spawned, finished; /* read by others when all sleep */
 
     _Atomic(uint32_t) stopped __attribute__((aligned(64)));
@@ -292,6 +298,13 @@ CORO_INLINE void coro_link_remove(struct coro_link *link)
     link->prev->next = link->next;
     link->next->prev = link->prev;
     link->next = NULL;
+}
+
+/* Whether the current flow may park without a slow half: it is neither cancelled nor copied. */
+CORO_INLINE bool coro_parks_fast(struct coro_worker *worker)
+{
+    return !(atomic_load_explicit(&worker->current->flags, memory_order_relaxed) &
+             (CORO_FLOW_CANCELLED | CORO_FLOW_COPIED));
 }
 
 CORO_INLINE bool coro_is_cancelled(struct coro_worker *worker)
