@@ -42,6 +42,24 @@
  *    and receiving: a select never meets itself. A losing case is withdrawn in O(1).
  *  - Differences from Go: no panics, so errors; a deadline or a cancellation ends any wait;
  *    coro_chan_free() is by hand, and only when nobody uses the channel.
+ *
+ * ## Bad input and faults
+ * Misuse that can be told is an error, said at each function. The rest, tested in
+ * tests/faults.c:
+ *  - No memory: a spawn's handle has a NULL flow, a deadline that cannot be noted is -ENOMEM at
+ *    once. A run queue that cannot grow goes on as it is, with turns that may be unfair.
+ *  - No thread: a run has the workers that it could get, one at least. A run needs no file
+ *    descriptor.
+ *  - Signals: nothing returns -EINTR. A handler interrupts whatever flow its thread runs, and
+ *    calls nothing of this header. With SA_ONSTACK it has the worker's signal stack, of
+ *    32 KB; without, the flow's, which needs room for it: see README.md, "Stack size".
+ *  - Stack overflow, found by guard, canary or a signal that did not fit, ends the process with a
+ *    sentence that names the stack: what C code held at that moment cannot be undone.
+ *  - fork() in a flow: the child may exec or exit. It has none of the other workers, so all
+ *    else of this header aborts there, with a sentence. The parent notices nothing.
+ *  - exit() in a flow ends the process as in any thread: other workers run on meanwhile,
+ *    handlers run on the flow's stack, flows are not ended first.
+ *  - pthread_exit() in a flow, or pthread_cancel() of a worker, aborts with a sentence.
  */
 #ifndef CORO_H
 #define CORO_H
@@ -85,8 +103,8 @@ typedef void *coro_body(void *arg);
 /* Runs body(arg) as the first flow, and whatever it spawns, on the calling thread and on
  * workers - 1 new ones (fewer if the system refuses threads). Returns when all flows have
  * ended: 0; or when all are asleep with nothing left to wake one: -EDEADLK, after a
- * report on stderr that lists them (their stacks are dropped, unfinished). -ENOMEM.
- * options may be NULL. Called by any thread that is not a worker. */
+ * report on stderr that lists them (their stacks are dropped, unfinished). -ENOMEM; -EINVAL;
+ * -EBUSY for a caller that is a worker. options may be NULL. */
 int coro_run(const struct coro_options *options, coro_body *body, void *arg);
 
 /* The workers of the run, and the one that the caller is on just now. */
@@ -164,7 +182,7 @@ CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element);
 /* Never block: -EAGAIN instead. */
 int coro_chan_try_send(struct coro_chan *chan, const void *element);
 int coro_chan_try_recv(struct coro_chan *chan, void *element);
-/* Block until coro_now_ns() reaches deadline_ns: -ETIMEDOUT. */
+/* Block until coro_now_ns() reaches deadline_ns: -ETIMEDOUT; -ENOMEM. */
 CORO_INLINE int coro_chan_send_until(struct coro_chan *chan, const void *element,
                                      uint64_t deadline_ns);
 CORO_INLINE int coro_chan_recv_until(struct coro_chan *chan, void *element,
@@ -190,6 +208,7 @@ enum { CORO_CASES_MAX = 65535 };
 CORO_INLINE int coro_select(struct coro_case *cases, size_t count);
 /* Has a default: -EAGAIN when no case is ready. */
 CORO_INLINE int coro_select_try(struct coro_case *cases, size_t count);
+/* -ETIMEDOUT, -ENOMEM. */
 CORO_INLINE int coro_select_until(struct coro_case *cases, size_t count, uint64_t deadline_ns);
 
 /* ---- sync --------------------------------------------------------------------------- */
@@ -248,7 +267,7 @@ int coro_once(struct coro_once *once, void (*body)(void *arg), void *arg);
 /* ---- time -------------------------------------------------------------------------- */
 
 uint64_t coro_now_ns(void);                     /* CLOCK_MONOTONIC. Any thread */
-int coro_sleep_until(uint64_t deadline_ns);     /* blocks. 0, -ECANCELED */
+int coro_sleep_until(uint64_t deadline_ns);     /* blocks. 0, -ECANCELED, -ENOMEM */
 int coro_sleep_ns(uint64_t duration_ns);        /* the same, from now on */
 
 /* ---- diagnosis --------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,14 +16,38 @@
 enum { SPINS_BEFORE_YIELD = 200 };
 
 bool coro_asymmetric;
+static bool forked; /* this process is the child of a flow */
 
 static int membarrier(int command)
 {
     return (int)syscall(SYS_membarrier, command, 0, 0);
 }
 
+/* In the child of a fork() by a flow: the other workers' threads are gone, with what they had
+ * locked. So this one's domain is stopped for good, and who waits for it, or for a
+ * lock, is told (coro_relax()). */
+static void lock_out(void)
+{
+    struct coro_worker *self = coro_worker_self();
+
+    if (!self)
+        return;
+    forked = true;
+    atomic_store_explicit(&self->stopped, 1, memory_order_relaxed);
+    atomic_store_explicit(&self->key, 0, memory_order_relaxed);
+}
+
+static void watch_forks(void)
+{
+    if (pthread_atfork(NULL, NULL, lock_out))
+        coro_fatal("domain: no memory to watch forks");
+}
+
 void coro_domain_init(bool refuse_membarrier)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, watch_forks);
     coro_asymmetric =
         !refuse_membarrier && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
@@ -39,6 +64,8 @@ void coro_relax(unsigned *spins)
 {
     if (++*spins < SPINS_BEFORE_YIELD)
         coro_arch_pause();
+    else if (forked)
+        coro_fatal("fork: a child of a flow has no workers; it may but exec or exit");
     else
         sched_yield(); /* who we wait for may have lost its CPU */
 }

@@ -194,6 +194,7 @@ bool coro_chan_send_ready(struct coro_chan *chan);
 bool coro_chan_recv_ready(struct coro_chan *chan);
 
 /* timer.c */
+/* In the domain, with the flow saved: without memory it is woken with -ENOMEM. */
 void coro_timer_add(struct coro_sched *sched, struct coro_flow *flow, uint64_t claim,
                     uint64_t deadline_ns);
 void coro_timer_remove(struct coro_sched *sched, struct coro_flow *flow);

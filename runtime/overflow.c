@@ -24,7 +24,7 @@
 #include "fatal.h"
 #include "stack_find.h"
 
-enum { HANDLER_ROOM_BYTES = 32 * 1024 };
+enum { HANDLER_ROOM_BYTES = 32 * 1024, FRAME_STEP_BYTES = 1024 };
 
 static struct sigaction previous_segv; /* written before our handler is in place */
 static struct sigaction previous_bus;
@@ -32,7 +32,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t alternate_key; /* its destructor frees a thread's alternate stack */
 static int once_error;
 
-static _Noreturn void report(const struct coro_guard_hit *hit, const ucontext_t *at)
+static _Noreturn void report(const struct coro_guard_hit *hit, const siginfo_t *info,
+                             const ucontext_t *at)
 {
     uintptr_t sp = coro_arch_fault_sp(at);
     struct coro_text text = {0};
@@ -49,7 +50,9 @@ static _Noreturn void report(const struct coro_guard_hit *hit, const ucontext_t 
     coro_text_hex(&text, coro_arch_fault_pc(at));
     coro_text_string(&text, ", sp ");
     coro_text_hex(&text, sp);
-    if (sp > hit->top || hit->low - sp > hit->stack_bytes + HANDLER_ROOM_BYTES)
+    if (info->si_code == SI_KERNEL)
+        coro_text_string(&text, ", by a signal: its handler wants SA_ONSTACK");
+    else if (sp > hit->top || hit->low - sp > hit->stack_bytes + HANDLER_ROOM_BYTES)
         coro_text_string(&text, ", which is not on this stack: a stray pointer?");
     coro_fatal_text(&text);
 }
@@ -76,13 +79,29 @@ static void pass_on(const struct sigaction *previous, int signal, siginfo_t *inf
     }
 }
 
+/* A guard that was touched, or that the frame of another signal would have touched: then
+ * the kernel gives no address. */
+static bool find_hit(const siginfo_t *info, const ucontext_t *at, struct coro_guard_hit *hit)
+{
+    size_t frame_bytes = getauxval(AT_MINSIGSTKSZ);
+
+    if (info->si_code <= 0)
+        return false;
+    if (info->si_code != SI_KERNEL)
+        return coro_stack_find_guard((uintptr_t)info->si_addr, hit);
+    for (size_t below = 0; below <= frame_bytes; below += FRAME_STEP_BYTES)
+        if (coro_stack_find_guard(coro_arch_fault_sp(at) - below, hit))
+            return true;
+    return false;
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     struct coro_guard_hit hit;
 
-    if (info->si_code > 0 && coro_stack_find_guard((uintptr_t)info->si_addr, &hit))
-        report(&hit, context);
+    if (find_hit(info, context, &hit))
+        report(&hit, info, context);
     pass_on(signal == SIGBUS ? &previous_bus : &previous_segv, signal, info, context);
     errno = saved_errno;
 }

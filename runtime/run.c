@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "fatal.h"
+
 enum { RING_FIRST = 256 };
 
 static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -132,6 +134,12 @@ static void pin_thread(unsigned index)
         }
 }
 
+/* What pthread_exit() comes to: the flow that called it has no frame of its thread's below it. */
+static void refuse_to_end(void *unused)
+{
+    coro_fatal("run: a worker's thread was made to end; a flow ends by coro_exit()");
+}
+
 static void *worker_thread(void *arg)
 {
     struct coro_worker *self = arg;
@@ -143,7 +151,9 @@ static void *worker_thread(void *arg)
     if (self->sched->pin)
         pin_thread(self->index);
     (void)coro_stack_overflow_watch(); /* refused: an overflow is a plain SIGSEGV */
+    pthread_cleanup_push(refuse_to_end, NULL);
     coro_idle(self);
+    pthread_cleanup_pop(0);
     coro_worker_tls = NULL;
     return NULL;
 }
@@ -190,19 +200,20 @@ static int prepare(struct coro_sched *sched, const struct coro_options *options)
 int coro_run(const struct coro_options *options, coro_body *body, void *arg)
 {
     static const struct coro_options defaults;
-    struct coro_sched *sched = calloc(1, sizeof *sched);
+    struct coro_sched *sched;
     struct coro_flow *flow;
     pthread_t *threads = NULL;
     int result = -ENOMEM;
 
     if (!options)
         options = &defaults;
+    if (coro_worker_self())
+        return -EBUSY;
+    if (options->policy > CORO_STACK_SLAB)
+        return -EINVAL;
+    sched = calloc(1, sizeof *sched);
     if (!sched)
         return -ENOMEM;
-    if (options->policy > CORO_STACK_SLAB) {
-        free(sched);
-        return -EINVAL;
-    }
     coro_domain_init(options->no_membarrier);
     if (!prepare(sched, options) && (threads = calloc(sched->workers_count, sizeof *threads)) &&
         (flow = coro_flow_first(sched, body, arg))) {

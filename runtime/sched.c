@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fatal.h"
-
 __thread struct coro_worker *coro_worker_tls;
 
 uint64_t coro_random(struct coro_worker *worker) /* xorshift64* */
@@ -34,19 +32,20 @@ struct coro_flow **coro_ring_new(struct coro_worker *worker, uint32_t room)
 }
 
 /* Twice the room. Flows keep their logical positions, head to tail. */
-static void ring_grow(struct coro_worker *worker)
+static bool ring_grow(struct coro_worker *worker)
 {
     uint32_t room = worker->ring_mask + 1;
     uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
     struct coro_flow **ring = coro_ring_new(worker, 2 * room);
 
     if (!ring)
-        coro_fatal("run queue: no memory to grow it");
+        return false;
     for (uint64_t i = head; i < head + room; i++)
         ring[i & (2 * room - 1)] = worker->ring[i & (room - 1)];
     free(worker->ring);
     worker->ring = ring;
     worker->ring_mask = 2 * room - 1;
+    return true;
 }
 
 void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow)
@@ -54,8 +53,10 @@ void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow)
     uint64_t tail = atomic_load_explicit(&worker->tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
 
-    if (tail - head > worker->ring_mask)
-        ring_grow(worker);
+    if (coro_unlikely(tail - head > worker->ring_mask && !ring_grow(worker))) {
+        coro_inbox_push(worker, flow); /* takes no memory; its turn comes later */
+        return;
+    }
     worker->ring[tail & worker->ring_mask] = flow;
     atomic_store_explicit(&worker->tail, tail + 1, memory_order_relaxed);
 }

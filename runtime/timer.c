@@ -11,14 +11,14 @@
  * too late: the claim is then stale and nothing happens. It never comes too early, before the
  * flow is saved: the idle flow adds it (`after`), when the flow has left.
  *
+ * A timer that finds no memory wakes its flow at once, with -ENOMEM, in the same way.
+ *
  * Who looks at the clock: busy workers among their chores, idle ones before they sleep, and they
  * sleep no longer than until the first deadline.
  */
 #include "internal.h"
 
 #include <stdlib.h>
-
-#include "fatal.h"
 
 enum { CHILDREN = 4, HEAP_FIRST = 64, FIRE_BATCH = 64 };
 
@@ -76,18 +76,19 @@ static void remove_at(struct coro_timers *timers, uint32_t index)
     publish_first(timers);
 }
 
-static void make_room(struct coro_timers *timers)
+static bool make_room(struct coro_timers *timers)
 {
     uint32_t room = timers->room ? timers->room * 2 : HEAP_FIRST;
     struct coro_timer *heap;
 
     if (timers->count + 1 < timers->room)
-        return;
+        return true;
     heap = realloc(timers->heap, room * sizeof *heap);
     if (!heap)
-        coro_fatal("timers: no memory for one more");
+        return false;
     timers->heap = heap;
     timers->room = room;
+    return true;
 }
 
 void coro_timer_add(struct coro_sched *sched, struct coro_flow *flow, uint64_t claim,
@@ -95,15 +96,20 @@ void coro_timer_add(struct coro_sched *sched, struct coro_flow *flow, uint64_t c
 {
     struct coro_timers *timers = &sched->timers;
     struct coro_timer timer = {.deadline_ns = deadline_ns, .claim = claim, .flow = flow};
+    bool has_room;
 
     coro_spin_lock(&timers->lock);
     if (flow->timer_index)
         remove_at(timers, flow->timer_index);
-    make_room(timers);
-    timers->count++;
-    sift_up(timers, timers->count, timer);
-    publish_first(timers);
+    has_room = make_room(timers);
+    if (has_room) {
+        timers->count++;
+        sift_up(timers, timers->count, timer);
+        publish_first(timers);
+    }
     coro_spin_unlock(&timers->lock);
+    if (!has_room && coro_claim(flow, claim, NULL, -ENOMEM))
+        coro_wake_back(coro_worker_self(), flow);
 }
 
 void coro_timer_remove(struct coro_sched *sched, struct coro_flow *flow)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * timer.c: sleepers wake in order and not early; a million timers, cancelled at once.
+ * timer.c: sleepers wake in order and not early; a million of them, cancelled at once.
  */
 #include "run.h"
 
@@ -63,48 +63,86 @@ IN_FLOWS(timer, past_deadlines_return_at_once)
     return NULL;
 }
 
+#if CORO_ANNOTATED
+enum { MANY = 2000, WAITER_STACK_BYTES = 8192 };
+#else
+enum { MANY = 1000 * 1000, WAITER_STACK_BYTES = 2048 };
+#endif
+
 static struct coro_chan *quiet;
+
+static uint64_t far_away_ns(uintptr_t i)
+{
+    return coro_now_ns() + UINT64_C(3600000000000) + i * 7919 % 100003;
+}
 
 static void *waits_long(void *arg)
 {
     uint64_t value;
 
-    return (void *)(intptr_t)coro_chan_recv_until(quiet, &value,
-                                                  coro_now_ns() + UINT64_C(3600000000000) +
-                                                      (uintptr_t)arg * 7919 % 100003);
+    return (void *)(intptr_t)coro_chan_recv_until(quiet, &value, far_away_ns((uintptr_t)arg));
 }
 
-#if CORO_ANNOTATED
-enum { MANY = 2000 };
-#else
-enum { MANY = 200 * 1000 };
-#endif
-
-/* All are removed from the middle of the heap as the channel closes. */
-IN_FLOWS(timer, a_great_many_are_cancelled_at_once)
+static void *sleeps_long(void *arg)
 {
-    struct coro_handle *flows = calloc(MANY, sizeof *flows);
-    unsigned right = 0;
+    return (void *)(intptr_t)coro_sleep_until(far_away_ns((uintptr_t)arg));
+}
 
-    quiet = coro_chan_new(8, 0);
-    for (unsigned i = 0; i < MANY; i++) {
-        const struct coro_spawn_options small = {.stack_bytes = 4096};
+static struct coro_handle *spawn_waiters(coro_body *body, unsigned count)
+{
+    const struct coro_spawn_options small = {.policy = CORO_STACK_SLAB,
+                                             .stack_bytes = WAITER_STACK_BYTES};
+    struct coro_handle *flows = calloc(count, sizeof *flows);
 
-        flows[i] = coro_spawn_with(&small, waits_long, (void *)(uintptr_t)i);
+    for (unsigned i = 0; i < count; i++) {
+        flows[i] = coro_spawn_with(&small, body, (void *)(uintptr_t)i);
         cr_expect_not_null(flows[i].flow);
         if (i % 256 == 255)
             coro_yield();
     }
-    UNTIL_PARKED(flows[MANY - 1]);
-    cr_expect_eq(coro_chan_close(quiet), 0);
-    for (unsigned i = 0; i < MANY; i++) {
+    for (unsigned i = 0; i < count; i++)
+        UNTIL_PARKED(flows[i]);
+    return flows;
+}
+
+static void join_waiters(struct coro_handle *flows, unsigned count, int expected)
+{
+    unsigned right = 0;
+
+    for (unsigned i = 0; i < count; i++) {
         void *result;
 
-        coro_join(flows[i], &result);
-        right += (intptr_t)result == -EPIPE;
+        cr_expect_eq(coro_join(flows[i], &result), 0);
+        right += (intptr_t)result == expected;
     }
-    cr_expect_eq(right, MANY);
-    coro_chan_free(quiet);
+    cr_expect_eq(right, count);
     free(flows);
+}
+
+/* All are removed from the middle of the heap as the channel closes. */
+IN_FLOWS(timer, a_great_many_end_with_their_channel)
+{
+    struct coro_handle *flows;
+
+    quiet = coro_chan_new(8, 0);
+    flows = spawn_waiters(waits_long, MANY / 10);
+    cr_expect_eq(coro_chan_close(quiet), 0);
+    join_waiters(flows, MANY / 10, -EPIPE);
+    coro_chan_free(quiet);
     return NULL;
+}
+
+static void *cancels_all(void *arg)
+{
+    struct coro_handle *flows = spawn_waiters(sleeps_long, MANY);
+
+    for (unsigned i = 0; i < MANY; i++)
+        cr_expect_eq(coro_cancel(flows[i]), 0);
+    join_waiters(flows, MANY, -ECANCELED);
+    return NULL;
+}
+
+Test(timer, a_million_are_cancelled_at_once, .timeout = 120)
+{
+    cr_expect_eq(run_in(2, false, cancels_all), 0);
 }
