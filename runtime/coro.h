@@ -67,6 +67,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 
 #include "worker.h"
 
@@ -85,6 +87,10 @@ CORO_INLINE void *coro_fresh(void *address)
 
 /* ---- running ----------------------------------------------------------------------- */
 
+/* What waits for I/O. The environment variable CORO_IO ("io_uring", "epoll") decides for
+ * CORO_IO_BEST, which else is io_uring where the kernel lets us have it. */
+enum coro_io_choice { CORO_IO_BEST, CORO_IO_URING, CORO_IO_EPOLL };
+
 struct coro_options {
     unsigned workers;        /* 0: as many as CPUs are allowed */
     bool pin;                /* worker i stays on the i-th allowed CPU */
@@ -96,6 +102,7 @@ struct coro_options {
     enum coro_guard guard;   /* CORO_GUARD_NONE is the zero; see guard_set */
     bool guard_set;          /* false: the best the kernel has */
     enum coro_guard group_guard; /* of 64 slab stacks each */
+    enum coro_io_choice io;
 };
 
 typedef void *coro_body(void *arg);
@@ -103,8 +110,8 @@ typedef void *coro_body(void *arg);
 /* Runs body(arg) as the first flow, and whatever it spawns, on the calling thread and on
  * workers - 1 new ones (fewer if the system refuses threads). Returns when all flows have
  * ended: 0; or when all are asleep with nothing left to wake one: -EDEADLK, after a
- * report on stderr that lists them (their stacks are dropped, unfinished). -ENOMEM; -EINVAL;
- * -EBUSY for a caller that is a worker. options may be NULL. */
+ * report on stderr that lists them (their stacks are dropped, unfinished). -ENOMEM; -EINVAL (also
+ * for a CORO_IO that is neither); -EBUSY for a caller that is a worker. options may be NULL. */
 int coro_run(const struct coro_options *options, coro_body *body, void *arg);
 
 /* The workers of the run, and the one that the caller is on just now. */
@@ -269,6 +276,46 @@ int coro_once(struct coro_once *once, void (*body)(void *arg), void *arg);
 uint64_t coro_now_ns(void);                     /* CLOCK_MONOTONIC. Any thread */
 int coro_sleep_until(uint64_t deadline_ns);     /* blocks. 0, -ECANCELED, -ENOMEM */
 int coro_sleep_ns(uint64_t duration_ns);        /* the same, from now on */
+
+/* ---- I/O ---------------------------------------------------------------------------- */
+
+/* As read(2), write(2), accept4(2) with SOCK_CLOEXEC, and connect(2), but only the calling flow
+ * waits, and errors are returned: a count (a descriptor) or -errno. All block: -ECANCELED; with
+ * a deadline -ETIMEDOUT, -ENOMEM; -EBADF also when the descriptor is closed meanwhile; when the
+ * forced poller cannot be had, its error; -ENOTSUP of a copied flow. Whoever got one of these
+ * got no byte and no connection. An interrupting signal is not noticed.
+ *
+ * Descriptors may be blocking or not; blocking is better. With epoll, accept and connect set
+ * O_NONBLOCK; regular files that are not in the page cache, and terminals, are handed to a helper
+ * thread as by coro_blocking(). Nothing raises SIGPIPE on a socket; a pipe does, as write(2).
+ * After a connect that was given up the socket is good for coro_close() only. Several flows may
+ * wait for one descriptor, in no promised order. Descriptors from 2^20 on are -EBADF.
+ * With io_uring the worker that began an operation sees to it: behind a flow that never yields
+ * there, it waits. */
+ssize_t coro_read(int fd, void *buffer, size_t bytes);
+ssize_t coro_read_until(int fd, void *buffer, size_t bytes, uint64_t deadline_ns);
+ssize_t coro_write(int fd, const void *buffer, size_t bytes);
+ssize_t coro_write_until(int fd, const void *buffer, size_t bytes, uint64_t deadline_ns);
+int coro_accept(int fd, struct sockaddr *address, socklen_t *address_bytes);
+int coro_accept_until(int fd, struct sockaddr *address, socklen_t *address_bytes,
+                      uint64_t deadline_ns);
+int coro_connect(int fd, const struct sockaddr *address, socklen_t address_bytes);
+int coro_connect_until(int fd, const struct sockaddr *address, socklen_t address_bytes,
+                       uint64_t deadline_ns);
+
+/* Closes a descriptor that was used above; flows that wait for it wake with -EBADF, and the
+ * last of them closes it. Never blocks. 0, -EBADF, or what close(2) says. After a plain close(2)
+ * instead, a new file with the same number that was not accepted may be waited for in vain. */
+int coro_close(int fd);
+
+const char *coro_io_name(void); /* "io_uring", "epoll"; NULL: neither can be had */
+
+/* Runs body(arg) in a helper thread, with all signals blocked, while only the calling flow
+ * waits; *result (if not NULL) is what it returned. 0; -ECANCELED if it had not begun (once
+ * begun it is waited for); -EAGAIN when the system refuses even a first helper; -ENOMEM;
+ * -ENOTSUP of a copied flow. There are as many helpers as calls at once, up to 64, and they
+ * leave after a second without work. */
+int coro_blocking(coro_body *body, void *arg, void **result);
 
 /* ---- diagnosis --------------------------------------------------------------------- */
 

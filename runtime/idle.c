@@ -16,13 +16,19 @@
  * busy one cannot get round to; when all sleep, they do so until the next timer. A worker that wakes
  * to find work while nobody watches sends for a watcher.
  *
- * Deadlock. Under idle_lock, everyone asleep, inboxes empty, no timer and no hold: nothing
+ * With I/O under way a worker sleeps in the poller instead of on its futex, when the poller wants it
+ * to (`asleep` says which, so who wakes it knows how). It marks itself awake before it
+ * turns what it found into woken flows: as long as it counts as asleep the poller still
+ * says that operations are pending. So nobody takes that moment for a deadlock.
+ *
+ * Deadlock. Under idle_lock, everyone asleep, inboxes empty, no timer, no I/O and no hold: nothing
  * can change any more. Then either no flow is left and the run ends, or it is reported.
  *
  * Rejected: waking a sleeper for each surplus flow (a futex call of 2 us, and 20 us to
  * wake a halted virtual CPU, for flows of 10 ns); spinning for ever (the neighbour VM pays).
  */
 #include "copied.h"
+#include "io.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -41,6 +47,13 @@ enum {
     STEAL_MAX = 512,
 };
 
+enum { AWAKE, ASLEEP, ASLEEP_POLLING }; /* worker->asleep */
+
+static const struct coro_poller *poller_of(const struct coro_sched *sched)
+{
+    return atomic_load_explicit(&sched->io.poller, memory_order_acquire);
+}
+
 static void futex_wait(_Atomic(uint32_t) *word, uint32_t value, uint64_t until_ns)
 {
     struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
@@ -58,7 +71,20 @@ static void mark_awake(struct coro_sched *sched, struct coro_worker *worker)
     if (worker->wakeable)
         atomic_fetch_sub_explicit(&sched->hungry, 1, memory_order_relaxed);
     worker->wakeable = false;
-    atomic_store_explicit(&worker->asleep, 0, memory_order_seq_cst);
+    atomic_store_explicit(&worker->asleep, AWAKE, memory_order_seq_cst);
+}
+
+/* Under idle_lock, asleep. */
+static void rouse(struct coro_sched *sched, struct coro_worker *worker)
+{
+    bool polling =
+        atomic_load_explicit(&worker->asleep, memory_order_relaxed) == ASLEEP_POLLING;
+
+    mark_awake(sched, worker);
+    if (polling)
+        poller_of(sched)->interrupt(worker);
+    else
+        syscall(SYS_futex, &worker->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void coro_wake_worker(struct coro_worker *worker)
@@ -66,10 +92,8 @@ void coro_wake_worker(struct coro_worker *worker)
     struct coro_sched *sched = worker->sched;
 
     coro_spin_lock(&sched->idle_lock);
-    if (atomic_load_explicit(&worker->asleep, memory_order_relaxed)) {
-        mark_awake(sched, worker);
-        syscall(SYS_futex, &worker->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    }
+    if (atomic_load_explicit(&worker->asleep, memory_order_relaxed))
+        rouse(sched, worker);
     coro_spin_unlock(&sched->idle_lock);
 }
 
@@ -92,8 +116,7 @@ static bool wake_locked(struct coro_sched *sched, bool only_hungry)
 
     if (!worker)
         return false;
-    mark_awake(sched, worker);
-    syscall(SYS_futex, &worker->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    rouse(sched, worker);
     return true;
 }
 
@@ -309,27 +332,42 @@ static uint64_t flows_alive(struct coro_sched *sched)
 /* Under idle_lock, all asleep. Is it over? */
 static bool is_over(struct coro_sched *sched, uint64_t first_ns)
 {
+    const struct coro_poller *poller = poller_of(sched);
     uint64_t alive;
 
     if (any_inbox(sched) || atomic_load_explicit(&sched->holds, memory_order_seq_cst))
         return false;
     alive = flows_alive(sched);
-    if (alive && first_ns != UINT64_MAX)
+    if (alive && (first_ns != UINT64_MAX || (poller && poller->pending(sched))))
         return false;
     sched->result = alive ? -EDEADLK : 0;
     atomic_store_explicit(&sched->stop, 1, memory_order_release);
     return true;
 }
 
+static void poll(struct coro_worker *self)
+{
+    const struct coro_poller *poller = poller_of(self->sched);
+
+    if (!poller)
+        return;
+    coro_enter_sure();
+    poller->poll(self);
+    coro_leave_worker(self);
+}
+
 /* Sleeps, at most until `watch_ns` from now while others run. */
 static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watch_ns)
 {
     struct coro_sched *sched = self->sched;
+    const struct coro_poller *poller = poller_of(sched);
     uint64_t until_ns;
-    bool watching = false, over = false, again;
+    bool watching = false, over = false, polling, again;
 
     coro_spin_lock(&sched->idle_lock);
-    atomic_store_explicit(&self->asleep, 1, memory_order_seq_cst);
+    polling = poller && poller->sleeps(self);
+    atomic_store_explicit(&self->asleep, polling ? ASLEEP_POLLING : ASLEEP,
+                          memory_order_seq_cst);
     self->wakeable = now_ns >= self->hungry_at_ns;
     if (self->wakeable)
         atomic_fetch_add_explicit(&sched->hungry, 1, memory_order_relaxed);
@@ -349,6 +387,8 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
             until_ns = now_ns + watch_ns;
         atomic_fetch_add_explicit(&sched->watchers, 1, memory_order_relaxed);
     }
+    if (polling && (again || over))
+        poller->wakes(self);
     coro_spin_unlock(&sched->idle_lock);
     if (over) {
         wake_everyone(sched);
@@ -357,8 +397,13 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
     if (again)
         return;
     self->sleeps++;
-    futex_wait(&self->asleep, 1, until_ns);
+    if (polling)
+        poller->sleep(self, until_ns);
+    else
+        futex_wait(&self->asleep, ASLEEP, until_ns);
     coro_spin_lock(&sched->idle_lock);
+    if (polling)
+        poller->wakes(self);
     if (watching)
         atomic_fetch_sub_explicit(&sched->watchers, 1, memory_order_relaxed);
     if (atomic_load_explicit(&self->asleep, memory_order_relaxed))
@@ -366,6 +411,8 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
     else
         self->wakes++;
     coro_spin_unlock(&sched->idle_lock);
+    if (polling)
+        poll(self);
 }
 
 /* ---- the idle flow ----------------------------------------------------------------- */
@@ -426,7 +473,9 @@ static bool spin(struct coro_worker *self, uint64_t start_ns)
         if (atomic_load_explicit(&self->inbox, memory_order_relaxed))
             return true;
         if (now_ns >= look_ns) {
-            if (steal(self, now_ns) || now_ns >= atomic_load(&sched->timers.first_ns))
+            poll(self);
+            if (ring_count(self) || steal(self, now_ns) ||
+                now_ns >= atomic_load(&sched->timers.first_ns))
                 return true;
             look_ns = now_ns + LOOK_NS;
         }
@@ -457,7 +506,7 @@ void coro_idle(struct coro_worker *self)
         }
         fall_asleep(self, alone ? 0 : coro_now_ns(), watch_ns);
         watch_ns = watch_ns * 2 < WATCH_MAX_NS ? watch_ns * 2 : WATCH_MAX_NS;
-        if (!alone && atomic_load(&self->inbox))
+        if (!alone && (atomic_load(&self->inbox) || ring_count(self)))
             send_for_watcher(sched);
     }
 }

@@ -5,7 +5,7 @@
  * Locks, in the order in which they are taken:
  *   1. object locks (several only in select, by address)
  *   2. stop_lock of a worker (several only to stop the world, by index, under world_lock)
- *   3. leaves: idle_lock, pool_lock, the timers' lock
+ *   3. leaves: idle_lock, pool_lock, a file's lock, the timers' lock (after a file's)
  * Who waits for 1 or 2 is outside its domain, else two workers could wait for each other.
  * Leaves are taken inside the domain too: their holders wait for nobody.
  */
@@ -24,6 +24,8 @@ enum {
     CORO_PATIENCE_FIRST = 3,
     CORO_PATIENCE_MAX = 12,
     CORO_PATIENCE_NEVER = 15, /* once shared, the object stays so */
+    CORO_FILES_PER_CHUNK = 1024,
+    CORO_FILE_CHUNKS = 1024,
 };
 
 struct coro_timer {
@@ -45,6 +47,17 @@ struct coro_stack_class {
     size_t stack_bytes;  /* constant, as the next */
     enum coro_stack_policy policy;
     struct coro_flow *pool; /* by pool_next */
+};
+
+/* See io.c; `set` to `sleeper` are io_epoll.c's. */
+struct coro_io_state {
+    _Atomic(const struct coro_poller *) poller; /* NULL before the first operation */
+    _Atomic(uint32_t) lock;                     /* held to open it; no leaf is taken inside */
+    uint8_t wanted;                             /* enum coro_io_choice */
+    _Atomic(struct coro_file *) chunks[CORO_FILE_CHUNKS];
+    int set, event;
+    _Atomic(uint32_t) waiting;   /* operations that wait for an edge */
+    struct coro_worker *sleeper; /* in the set; under idle_lock */
 };
 
 struct coro_sched {
@@ -69,6 +82,8 @@ struct coro_sched {
     struct chunk *copied_chunks; /* slots of copied flows; the newest first */
 
     struct coro_timers timers;
+    struct coro_io_state io;
+    struct coro_helpers *helpers; /* blocking.c; under pool_lock until made */
     _Atomic(uint32_t) world_lock;
 };
 
@@ -199,6 +214,14 @@ void coro_timer_add(struct coro_sched *sched, struct coro_flow *flow, uint64_t c
                     uint64_t deadline_ns);
 void coro_timer_remove(struct coro_sched *sched, struct coro_flow *flow);
 void coro_timers_fire(struct coro_worker *worker); /* in the domain */
+
+/* io.c */
+int coro_io_prepare(struct coro_sched *sched, enum coro_io_choice wanted); /* 0, -EINVAL */
+void coro_io_end(struct coro_sched *sched); /* no thread runs any more */
+void coro_io_chore(struct coro_worker *worker); /* a poller is open. In the domain */
+
+/* blocking.c */
+void coro_helpers_end(struct coro_sched *sched); /* all flows have ended */
 
 /* dump.c */
 void coro_report_deadlock(struct coro_sched *sched);

@@ -88,6 +88,9 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->chores = worker->steals = worker->stolen = 0;
     worker->parks_idle = worker->sleeps = worker->wakes = 0;
     worker->wakeable = false;
+    worker->eager = 0;
+    worker->polled_at_ns = 0;
+    worker->io = NULL;
     worker->ring_mask = RING_FIRST - 1;
     atomic_store(&worker->key, coro_asymmetric ? (uintptr_t)worker : 0);
 }
@@ -215,6 +218,10 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
     if (!sched)
         return -ENOMEM;
     coro_domain_init(options->no_membarrier);
+    if (coro_io_prepare(sched, options->io)) {
+        free(sched);
+        return -EINVAL;
+    }
     if (!prepare(sched, options) && (threads = calloc(sched->workers_count, sizeof *threads)) &&
         (flow = coro_flow_first(sched, body, arg))) {
         run_threads(sched, threads);
@@ -222,6 +229,8 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
             coro_report_deadlock(sched);
         result = sched->result;
     }
+    coro_helpers_end(sched);
+    coro_io_end(sched);
     coro_flow_free_all(sched);
     for (unsigned i = 0; i < sched->workers_count; i++)
         worker_retire(sched->workers[i]);

@@ -128,6 +128,13 @@ static bool has_surplus(const struct coro_worker *worker)
            atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 1;
 }
 
+static bool has_work(const struct coro_worker *worker)
+{
+    return atomic_load_explicit(&worker->head, memory_order_relaxed) !=
+               atomic_load_explicit(&worker->tail, memory_order_relaxed) ||
+           atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 0;
+}
+
 static void inbox_drain(struct coro_worker *worker)
 {
     struct coro_flow *flow, *next, *oldest = NULL;
@@ -155,6 +162,9 @@ void coro_chores(struct coro_worker *worker)
     if (atomic_load_explicit(&worker->sched->timers.first_ns, memory_order_relaxed) !=
         UINT64_MAX)
         coro_timers_fire(worker);
+    if (atomic_load_explicit(&worker->sched->io.poller, memory_order_relaxed) &&
+        has_work(worker)) /* else it goes idle, which polls */
+        coro_io_chore(worker);
     if (atomic_load_explicit(&worker->sched->hungry, memory_order_relaxed) &&
         has_surplus(worker))
         coro_wake_any(worker->sched);

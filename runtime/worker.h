@@ -178,6 +178,9 @@ struct coro_worker {
     uint64_t lost;    /* queued here and not dispatched: spilled, stolen, sent elsewhere */
     uint64_t chores, steals, stolen, parks_idle, sleeps, wakes;
     bool wakeable;
+    uint32_t eager;        /* I/O that did not have to wait */
+    uint64_t polled_at_ns; /* I/O, in a chore */
+    void *io;              /* the poller's own */
     struct coro_flow *front[CORO_FRONT_MAX] __attribute__((aligned(64)));
     struct coro_flow idle; /* the thread's own context */
 };
