@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "crew.h"
+#include "counter_coro.h"
 
 enum protection { BY_MUTEX, BY_SPINLOCK, BY_ATOMIC };
 
@@ -152,5 +153,6 @@ const struct bench_case counter_cases[] = {
     COUNTER("spinlock", BY_SPINLOCK, 2, ELSEWHERE, BENCH_DEFAULT),
     COUNTER("atomic", BY_ATOMIC, 1, BENCH_AT(BENCH_SAME_CPU), BENCH_QUICK),
     COUNTER("atomic", BY_ATOMIC, 2, ELSEWHERE, BENCH_DEFAULT),
+    COUNTER_CORO_CASES,
 };
 const size_t counter_case_count = sizeof counter_cases / sizeof *counter_cases;

@@ -25,6 +25,8 @@ int main(int argc, char **argv)
         {"message", "what does it cost to pass an item over shared memory?", message_cases,
          message_case_count},
         {"counter", "what does a shared counter cost?", counter_cases, counter_case_count},
+        {"bank", "what is lost without protection, and what does protection cost?", bank_cases,
+         bank_case_count},
         {"scale", "what do programs of very many flows cost?", scale_cases, scale_case_count},
         {"layers", "what lies between a switch and two processes with a pipe?", layers_cases,
          layers_case_count},

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from corobench.bank import draw_bank, drawn
 from corobench.bars import draw_bars
 from corobench.curves import draw_ablation, draw_depth, draw_live
 from corobench.dataset import Dataset
@@ -122,6 +123,14 @@ CHARTS = (
         "Shared memory: passing items, counting",
     ),
     _bars("spawn", ("spawn",), "Create a flow, run it, join it"),
+    Chart(
+        "bank",
+        ("bank",),
+        "Ten flows and one bank account: what protection costs",
+        "A hollow mark: updates were lost. Lower is better.",
+        draw_bank,
+        lambda data: bool(drawn(data)),
+    ),
     Chart(
         "layers",
         ("layers",),

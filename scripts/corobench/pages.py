@@ -6,7 +6,7 @@ blocks. Foreign text passes through untouched: the renderers escape it.
 """
 from __future__ import annotations
 
-from corobench import charts, layers, tables
+from corobench import bank, charts, layers, tables
 from corobench.blocks import Block, Bullets, Paragraph, Picture, Report, Section, Table
 from corobench.dataset import COST, Dataset
 from corobench.doubts import trust, unmeasured
@@ -22,10 +22,13 @@ HEADINGS = {
     "limit": "How many flows there can be",
     "message": "Passing items through shared memory",
     "counter": "Counting in shared memory",
+    "bank": "A bank account in shared memory",
     "layers": "From a switch to two processes, layer by layer",
     "oslevel": "Kernel switches while flows switch",
 }
 ORDER = list(HEADINGS)
+# What an experiment has beside the table of its cases.
+OWN_TABLES = {"bank": bank.tables, "layers": layers.table}
 
 
 def build(data: Dataset) -> Report:
@@ -101,8 +104,8 @@ def _experiment(data: Dataset, experiment: str, shown: set[str]) -> list[Block]:
                         pictures,
                     )
                 )
-    if experiment == "layers":
-        blocks += layers.table(data)
+    if experiment in OWN_TABLES:
+        blocks += OWN_TABLES[experiment](data)
     cases = data.of(experiment)
     costs = [case for case in cases if COST in case.first.metrics]
     others = [case for case in cases if COST not in case.first.metrics]

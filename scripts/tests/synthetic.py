@@ -202,6 +202,7 @@ class Generator:
             *self._footprint(number),
             *self._messages(number),
             *self._layers(number),
+            *self._bank(number),
         ]
         self.random.shuffle(found)
         return found
@@ -398,6 +399,26 @@ class Generator:
                     },
                 )
             )
+        return found
+
+    def _bank(self, number: int) -> list[Record]:
+        found = []
+        for case, ns, lost in (
+            ("coro/protection=none/sleep=0/workers=1/place=same-cpu", 6.0, 0.0),
+            ("coro/protection=none/sleep=0/workers=2/place=same-llc", 7.0, 440000.0),
+            ("coro/protection=coro-mutex/sleep=0/workers=1/place=same-cpu", 11.0, 0.0),
+            ("pthread/protection=none/sleep=0/place=same-llc", 730.0, 3300.0),
+            ("pthread/protection=none/sleep=1ms/place=same-llc", 110000.0, 180.0),
+        ):
+            metrics = self.cost(ns)
+            metrics["lost_updates"] = metric(lost, "per 10^6", "flows")
+            found.append(
+                self.trial(f"bank/{case}", number, metrics, op="one transaction")
+            )
+        stuck = "bank/coro/protection=mutex/sleep=0/workers=1/inside=yield/place=same-cpu"
+        found.append(
+            self.trial(stuck, number, {}, skipped="deadlock: the holder is parked")
+        )
         return found
 
     def records(self) -> list[Record]:
