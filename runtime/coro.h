@@ -23,7 +23,7 @@
  * declares it constant: then a flow would write into another thread's errno. So this header
  * defines errno anew, through a function that no compiler sees through. For one's own
  * thread-locals, CORO_THREAD_LOCAL(variable) is an lvalue with an address taken afresh; in code
- * that never blocks between two uses plain access is right too.
+ * that never blocks between two uses plain access is right too. tests/migrate.c counts both.
  *
  * ## Channels
  * Go's semantics. The rules, and the tests of each in tests/chan.c and tests/select.c:

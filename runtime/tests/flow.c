@@ -235,58 +235,6 @@ Test(flow, runnables_of_a_busy_worker_are_stolen, .timeout = 60)
     cr_expect_eq(run_in(2, true, run_hog), 0);
 }
 
-/* errno and a thread-local, on both sides of a suspension that changes the thread. */
-static __thread int mine;
-
-struct moved {
-    unsigned from, to;
-    bool errno_right, local_right;
-};
-
-static void *moves(void *arg)
-{
-    struct moved *moved = arg;
-
-    moved->from = coro_worker_index();
-    errno = 1000 + (int)moved->from;
-    CORO_THREAD_LOCAL(mine) = 1000 + (int)moved->from;
-    for (unsigned i = 0; i < 200000 && coro_worker_index() == moved->from; i++)
-        coro_yield();
-    moved->to = coro_worker_index();
-    errno = 2000 + (int)moved->to;
-    CORO_THREAD_LOCAL(mine) = 2000 + (int)moved->to;
-    moved->errno_right = *__errno_location() == 2000 + (int)moved->to && errno == *__errno_location();
-    moved->local_right = CORO_THREAD_LOCAL(mine) == 2000 + (int)moved->to;
-    return NULL;
-}
-
-static void *run_moves(void *arg)
-{
-    unsigned *migrated = arg;
-    struct moved moved[8] = {{0}};
-    struct coro_handle flows[8];
-
-    for (unsigned i = 0; i < 8; i++)
-        flows[i] = coro_spawn(moves, &moved[i]);
-    for (unsigned i = 0; i < 8; i++) {
-        coro_join(flows[i], NULL);
-        cr_expect(moved[i].errno_right && moved[i].local_right, "flow %u, %u to %u", i,
-                  moved[i].from, moved[i].to);
-        *migrated += moved[i].from != moved[i].to;
-    }
-    return NULL;
-}
-
-Test(flow, errno_and_thread_locals_follow_the_thread, .timeout = 60)
-{
-    const struct coro_options options = {.workers = 2, .stack_bytes = TEST_STACK_BYTES};
-    unsigned migrated = 0;
-
-    for (unsigned tries = 0; tries < 50 && !migrated; tries++)
-        cr_expect_eq(coro_run(&options, run_moves, &migrated), 0);
-    cr_expect_gt(migrated, 0, "no flow ever moved: nothing was tested");
-}
-
 /* ---- the end of a run ---------------------------------------------------------------- */
 
 static void *waits_for_nobody(void *arg)
