@@ -2,7 +2,6 @@
 #include "parked.h"
 
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -11,12 +10,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct parked_config configs[] = {
-    {PARKED_CORO, 1024, CORO_GUARD_NONE},     {PARKED_CORO, 4096, CORO_GUARD_MPROTECT},
-    {PARKED_CORO, 4096, CORO_GUARD_MADVISE},  {PARKED_UCONTEXT, 65536, CORO_GUARD_NONE},
-    {PARKED_PTHREAD, 65536, CORO_GUARD_NONE}, {PARKED_PROCESS, 0, CORO_GUARD_NONE},
-};
 
 static size_t threads_of_this_process(void)
 {
@@ -43,14 +36,7 @@ static struct parked *grown_or_skip(const struct parked_config *config, size_t f
     return parked;
 }
 
-ParameterizedTestParameters(parked, counts_each_flow_and_ends_them_all)
-{
-    return cr_make_param_array(const struct parked_config, (void *)configs,
-                               sizeof configs / sizeof *configs);
-}
-
-ParameterizedTest(const struct parked_config *config, parked,
-                  counts_each_flow_and_ends_them_all)
+static void count_and_end(const struct parked_config *config)
 {
     size_t threads_before = threads_of_this_process();
     struct parked *parked = grown_or_skip(config, 20);
@@ -63,10 +49,25 @@ ParameterizedTest(const struct parked_config *config, parked,
     cr_assert_eq(errno, ECHILD);
 }
 
+#define COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(what, ...)                                    \
+    Test(parked, counts_each_##what##_and_ends_them_all)                                 \
+    {                                                                                    \
+        const struct parked_config config = {__VA_ARGS__};                               \
+        count_and_end(&config);                                                          \
+    }                                                                                    \
+    extern int parked_semicolon
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro, PARKED_CORO, 1024, CORO_GUARD_NONE);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro_by_mprotect, PARKED_CORO, 4096, CORO_GUARD_MPROTECT);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro_by_madvise, PARKED_CORO, 4096, CORO_GUARD_MADVISE);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(ucontext, PARKED_UCONTEXT, 65536, CORO_GUARD_NONE);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(pthread, PARKED_PTHREAD, 65536, CORO_GUARD_NONE);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(process, PARKED_PROCESS, 0, CORO_GUARD_NONE);
+
 Test(parked, destroying_nothing_is_allowed)
 {
+    const struct parked_config config = {PARKED_CORO, 1024, CORO_GUARD_NONE};
     parked_destroy(NULL);
-    parked_destroy(parked_new(&configs[0]));
+    parked_destroy(parked_new(&config));
 }
 
 Test(parked, processes_are_known_by_index_in_the_order_made)
