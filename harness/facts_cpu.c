@@ -2,6 +2,7 @@
  *
  * facts_cpu.c: what the machine is: processor, topology, hypervisor, memory, toolchain.
  */
+#include "emulator.h"
 #include "facts.h"
 
 #include <errno.h>
@@ -176,7 +177,10 @@ static void hypervisor(struct bench_fact *fact, const struct bench_facts_context
         "CPU): "
         "carry ratios to other machines, not times; hardware counters are often missing";
     char name[64] = "";
-    if (hypervisor_by_cpuid(name, sizeof name) ||
+    if (bench_sysfile_is_machine() && bench_emulator())
+        bench_fact_warn(fact, "counts are right here, and times mean nothing: `corobench run` "
+                              "records none", "%s", bench_emulator());
+    else if (hypervisor_by_cpuid(name, sizeof name) ||
         bench_sysfile_line("/sys/hypervisor/type", name, sizeof name) == 0 ||
         has_flag(context, "hypervisor"))
         bench_fact_warn(fact, advice, "%s", hypervisor_plain_name(name));

@@ -122,6 +122,14 @@ static void release(struct coro_stack_arena *arena)
     arena->valgrind_ids = NULL;
 }
 
+/* Emulators and sandboxes may say yes to any advice, and do nothing. */
+static bool takes_any_advice(char *page)
+{
+    enum { NO_SUCH_ADVICE = 0x7fffffff };
+
+    return madvise(page, 1, NO_SUCH_ADVICE) == 0;
+}
+
 /* Memory for the planned arena, and the guard that works. 0 or -ENOMEM. */
 static int obtain(struct coro_stack_arena *arena)
 {
@@ -142,7 +150,8 @@ static int obtain(struct coro_stack_arena *arena)
         /* A huge page would make 2 MB resident for one flow's first touch. Kernels without
          * huge pages refuse, and need not be told. */
         (void)madvise(arena->memory, arena_bytes(arena), MADV_NOHUGEPAGE);
-    if (arena->guard == CORO_GUARD_MADVISE && coro_stack_guard_install(arena, arena->memory))
+    if (arena->guard == CORO_GUARD_MADVISE &&
+        (takes_any_advice(arena->memory) || coro_stack_guard_install(arena, arena->memory)))
         arena->guard = CORO_GUARD_MPROTECT;
     return 0;
 }

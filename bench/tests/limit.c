@@ -2,7 +2,8 @@
 #include "../limit.c"
 
 #include <criterion/criterion.h>
-#include <sys/resource.h>
+
+#include "rlimit.h"
 
 static enum stop stopped_by(const struct limit_config *config, struct course *course)
 {
@@ -30,13 +31,12 @@ Test(limit, a_refusal_is_approached_stack_by_stack)
 {
     const struct limit_config config = {
         {PARKED_CORO, 1 << 20, CORO_GUARD_NONE}, 4096, 512, 60};
-    const struct rlimit limit = {1 << 30, 1 << 30};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     cr_skip_test("sanitizers need more address space than RLIMIT_AS would leave");
 #endif
     struct course course = {0};
     struct parked *parked = parked_new(&config.flow);
-    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    rlimit_or_skip(RLIMIT_AS, 1 << 30);
     make_until_stopped(&config, parked, &course);
     cr_assert_eq(course.stop, REFUSED);
     cr_assert_eq(course.err, -ENOMEM);

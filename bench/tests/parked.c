@@ -7,9 +7,10 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "rlimit.h"
 
 static size_t threads_of_this_process(void)
 {
@@ -86,12 +87,11 @@ Test(parked, processes_are_known_by_index_in_the_order_made)
 Test(parked, flows_made_before_a_refusal_stay_and_are_ended)
 {
     const struct parked_config config = {PARKED_PTHREAD, 64 << 20, CORO_GUARD_NONE};
-    struct rlimit limit = {1 << 30, 1 << 30}; /* room for some of twenty 64 MB stacks */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     cr_skip_test("sanitizers need more address space than RLIMIT_AS would leave");
 #endif
     size_t threads_before = threads_of_this_process();
-    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    rlimit_or_skip(RLIMIT_AS, 1 << 30); /* room for some of twenty 64 MB stacks */
     struct parked *parked = parked_new(&config);
     int err = parked_grow(parked, 20);
     cr_assert(err == -EAGAIN || err == -ENOMEM, "%s", strerror(-err));

@@ -9,11 +9,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "annotate.h"
 #include "child.h"
+#include "rlimit.h"
 
 enum { KB = 1024, MB = 1024 * KB };
 
@@ -221,10 +221,9 @@ Test(stack, an_address_space_limit_is_enomem)
 #if CORO_ANNOTATED
     cr_skip_test("sanitizers reserve more address space than any useful limit");
 #else
-    struct rlimit limit = {.rlim_cur = 1 << 30, .rlim_max = RLIM_INFINITY};
     struct coro_stack_arena *arena;
 
-    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    rlimit_or_skip(RLIMIT_AS, 1 << 30);
     refuse(MB, 4096, ENOMEM);
     arena = create(MB, 16, CORO_GUARD_MADVISE);
     coro_stack_arena_destroy(arena);

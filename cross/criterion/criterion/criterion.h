@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * criterion.h: a stand-in for Criterion, where the distribution has none for the CPU that
- * is built for (Debian packages it for none without a port of its process launcher, riscv64
- * among them).
+ * criterion.h: a stand-in for Criterion in cross builds. Debian has none for riscv64, and under
+ * a user-mode emulator its launcher's threads and processes are more than QEMU 7.2 bears.
  *
  * It has the names that this project's tests use, with the same meaning: each test runs in
  * a process of its own; `assert` ends it at the first failure and `expect` goes on; a test may
