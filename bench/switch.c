@@ -23,10 +23,6 @@ static const struct bench_contract contract_inline = {
     .saves = "sp pc bp", .bytes_saved = 24};
 static const struct bench_contract contract_abi = {
     .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
-static const struct bench_contract contract_six = {
-    .saves = "sp pc bp rbx r12-r15", .bytes_saved = 64};
-static const struct bench_contract contract_six_fpctl = {
-    .saves = "sp pc bp rbx r12-r15 mxcsr x87cw", .bytes_saved = 70, .fp_control = true};
 static const struct bench_contract contract_setjmp = {
     .saves = "sp pc bp rbx r12-r15", .bytes_saved = 68};
 static const struct bench_contract contract_ucontext = {
@@ -68,6 +64,11 @@ static const struct bench_contract contract_kernel = {
 #define VOID_BEGIN(name) static void name(void)
 
 #if defined(__x86_64__)
+
+static const struct bench_contract contract_six = {
+    .saves = "sp pc bp rbx r12-r15", .bytes_saved = 64};
+static const struct bench_contract contract_six_fpctl = {
+    .saves = "sp pc bp rbx r12-r15 mxcsr x87cw", .bytes_saved = 70, .fp_control = true};
 
 #define SUBJECT lea_jmp
 #define CONTEXT struct coro_context

@@ -6,6 +6,7 @@
  * array.
  */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "opmix.h"
