@@ -62,6 +62,14 @@ int cli_parse_profile(const char *word, enum bench_profile *profile)
                : 0;
 }
 
+int cli_parse_plant(const char *word, double *delay, bool *instruction)
+{
+    if (strncmp(word, "delay=", 6) == 0)
+        return cli_parse_real(word + 6, 0, 10, delay);
+    *instruction = strcmp(word, "instruction") == 0;
+    return *instruction ? 0 : cli_usage_error("'%s' cannot be planted", word);
+}
+
 void cli_add_pattern(json_t *patterns, const char *kind, const char *text)
 {
     json_t *string = json_string(text);

@@ -21,7 +21,7 @@ enum cli_option {
     OPT_TIME_BUDGET, OPT_MIN_ROUNDS, OPT_MAX_ROUNDS, OPT_EPOCH_MS, OPT_TRIPLES, OPT_CORE_WIDTH,
     OPT_TRIAL_TIMEOUT, OPT_EVENTS, OPT_SEED, OPT_RESULTS, OPT_OUTPUT, OPT_RESUME,
     OPT_REPORT, OPT_COUNT_OPS, OPT_FIXED_OPS, OPT_OPS, OPT_NO_DISASSEMBLY, OPT_TIMEOUT,
-    OPT_MAX_STEPS
+    OPT_MAX_STEPS, OPT_ARM, OPT_PLANT
 };
 
 /* The table that bench_main() was given. */
@@ -52,6 +52,8 @@ int cli_parse_whole(const char *word, uint64_t low, uint64_t high, uint64_t *val
 int cli_parse_int(const char *word, int low, int high, int *value);
 int cli_parse_json(const char *word, bool *json); /* "text" or "json" */
 int cli_parse_profile(const char *word, enum bench_profile *profile);
+/* "instruction" or "delay=SHARE", for the self-test of the gate. */
+int cli_parse_plant(const char *word, double *delay, bool *instruction);
 /* Appends [kind, text]: "glob" or "regex". */
 void cli_add_pattern(json_t *patterns, const char *kind, const char *text);
 

@@ -101,7 +101,8 @@ static void remember_width(struct runner *r, const json_t *record)
     json_array_remove(widest, 3);
 }
 
-static json_t *make_trial(struct runner *r, struct subject *s)
+static json_t *make_trial(struct runner *r, struct subject *s,
+                          const struct bench_program *program)
 {
     char epoch[32], triples[16], width[32], cpu[24] = "", error[600];
     first_cpu(s->selected->what, cpu, sizeof cpu);
@@ -111,7 +112,7 @@ static json_t *make_trial(struct runner *r, struct subject *s)
     const char *arguments[] = {"--epoch-ms", epoch, "--triples", triples, "--core-width",
                                width, r->options->events ? "--events" : NULL,
                                r->options->events, NULL};
-    json_t *record = bench_program_trial(s->selected->program, s->selected->name, arguments,
+    json_t *record = bench_program_trial(program, s->selected->name, arguments,
                                          r->options->trial_timeout_s, error, sizeof error);
     if (record)
         remember_width(r, record);
@@ -145,6 +146,8 @@ static json_t *rejection_reasons(const json_t *record)
         if (n > 0)
             json_array_append_new(reasons, json_sprintf("%s: %.0f", causes[i].words, n));
     }
+    if (!is_contaminated(record))
+        json_array_insert_new(reasons, 0, json_string("another trial of its block was not fit"));
     return reasons;
 }
 
@@ -175,36 +178,106 @@ static void add_counts(const struct subject *s, json_t *record)
 static bool wants_counts(const struct runner *r, const struct subject *s,
                          const json_t *record)
 {
-    return r->round == 0 && s->selected->countable &&
+    return r->round == 0 && s->selected->countable && r->options->arm_count == 0 &&
            json_is_null(json_object_get(record, "error")) &&
            json_is_null(json_object_get(record, "skipped"));
 }
 
-/* Makes one trial and writes it. Sets *again when it was rejected and may be repeated.
- * False when records can no longer be written. */
-static bool run_one(struct runner *r, struct subject *s, int attempt, bool *again)
+/* One trial of a block: which program, and its arm's name in the record. */
+struct turn {
+    const struct bench_program *program;
+    char arm[64];
+    json_t *record;
+};
+
+enum { TURNS_MAX = 2 * BENCH_ARMS_MAX };
+
+/* Without arms a block is one trial. */
+static size_t plan_block(const struct runner *r, const struct subject *s, int attempt,
+                         struct turn *turns)
 {
-    *again = false;
-    progress_case(r->progress, s->selected->name);
-    json_t *record = s->selected->skipped ? runner_bare_trial(s, s->selected->skipped, NULL)
-                                          : make_trial(r, s);
-    if (!record)
-        return bench_interrupted; /* else no memory */
-    runner_stamp(r, record, attempt);
-    if (is_contaminated(record)) {
+    size_t arms = r->options->arm_count, order[BENCH_ARMS_MAX];
+    size_t place = (size_t)(s - r->subjects);
+    memset(turns, 0, TURNS_MAX * sizeof *turns);
+    if (arms == 0) {
+        turns[0].program = s->selected->program;
+        snprintf(turns[0].arm, sizeof turns[0].arm, "main");
+        return 1;
+    }
+    shuffle(order, arms, r->options->seed + 0x9e37u * place, r->round * ATTEMPTS_MAX + attempt);
+    for (size_t i = 0; i < 2 * arms; i++) {
+        size_t arm = order[i < arms ? i : 2 * arms - 1 - i];
+        turns[i].program = &r->selection.programs[arm];
+        snprintf(turns[i].arm, sizeof turns[i].arm, "%s%s", r->options->arms[arm].name,
+                 i < arms ? "" : "-again");
+    }
+    return 2 * arms;
+}
+
+/* Makes the block's trials; false when interrupted or without memory. */
+static bool make_block(struct runner *r, struct subject *s, struct turn *turns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        turns[i].record = s->selected->skipped
+                              ? runner_bare_trial(s, s->selected->skipped, NULL)
+                              : make_trial(r, s, turns[i].program);
+        if (!turns[i].record)
+            return false;
+    }
+    return true;
+}
+
+static bool reject_block(struct runner *r, struct turn *turns, size_t count)
+{
+    bool kept = true;
+    for (size_t i = 0; i < count; i++) {
+        json_t *record = turns[i].record;
         json_object_set_new(record, "kind", json_string("rejection"));
         json_object_set_new(record, "reasons", rejection_reasons(record));
         r->rejected++;
-        *again = attempt + 1 < ATTEMPTS_MAX;
-        return runner_append(r, record);
+        kept = runner_append(r, record) && kept;
     }
-    const char *error = json_string_value(json_object_get(record, "error"));
-    if (error)
-        progress_line(r->progress, "failed: %s: %s", s->selected->name, error);
-    if (wants_counts(r, s, record))
-        add_counts(s, record);
-    runner_tally(r, s, record);
-    return runner_append(r, record);
+    return kept;
+}
+
+static bool keep_block(struct runner *r, struct subject *s, struct turn *turns, size_t count)
+{
+    bool kept = true;
+    for (size_t i = 0; i < count; i++) {
+        json_t *record = turns[i].record;
+        const char *error = json_string_value(json_object_get(record, "error"));
+        if (error)
+            progress_line(r->progress, "failed: %s: %s", s->selected->name, error);
+        if (wants_counts(r, s, record))
+            add_counts(s, record);
+        runner_tally(r, s, record);
+        kept = runner_append(r, record) && kept;
+    }
+    return kept;
+}
+
+/* Makes one block of trials and writes it. Sets *again when it was rejected and may be
+ * repeated. False when records can no longer be written. */
+static bool run_one(struct runner *r, struct subject *s, int attempt, bool *again)
+{
+    struct turn turns[TURNS_MAX];
+    size_t count = plan_block(r, s, attempt, turns);
+    bool contaminated = false;
+    *again = false;
+    progress_case(r->progress, s->selected->name);
+    if (!make_block(r, s, turns, count)) {
+        for (size_t i = 0; i < count; i++)
+            json_decref(turns[i].record);
+        return bench_interrupted; /* else no memory */
+    }
+    for (size_t i = 0; i < count; i++) {
+        runner_stamp(r, turns[i].record, turns[i].arm, attempt);
+        contaminated = contaminated || is_contaminated(turns[i].record);
+    }
+    if (!contaminated)
+        return keep_block(r, s, turns, count);
+    *again = attempt + 1 < ATTEMPTS_MAX;
+    return reject_block(r, turns, count);
 }
 
 /* Every case that has no record of this round yet; the rejected again after the others. */

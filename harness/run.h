@@ -13,12 +13,25 @@
  * some hundred cases has one arm, and a round of it lasts long enough to be disturbed
  * somewhere nearly always. So here the unit is the trial. The decision is taken from the
  * kernel's counts alone and never sees a time.
+ *
+ * With arms (`--arm NAME=PROGRAM`), each case's turn in a round is a block: every arm once, in
+ * random order, and then all again in the reverse order (two arms: ABBA or BAAB), so that
+ * drift cancels and each arm has its own A/A. The second trial of arm NAME has the arm
+ * "NAME-again" in its record. The block is then the unit: when one trial of it is
+ * contaminated, all of it is rejected.
  */
 #ifndef RUN_H
 #define RUN_H
 
 #include <stdint.h>
 #include "case.h"
+
+/* A program in a comparison, and its name in the records. */
+struct bench_arm {
+    const char *name;
+    const char *path;
+};
+enum { BENCH_ARMS_MAX = 8 };
 
 struct bench_run_options {
     enum bench_profile profile;
@@ -35,6 +48,8 @@ struct bench_run_options {
     int rounds_min, rounds_max;
     uint64_t seed;
     bool report;           /* write the report when done */
+    struct bench_arm *arms; /* programs to compare; none: this one and its peers */
+    size_t arm_count;
 };
 
 /* The options of a profile: what each is, is in run.c's table. */

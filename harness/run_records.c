@@ -38,13 +38,19 @@ json_t *runner_environment_record(const struct runner *r)
         "time_budget_s", o->time_budget_s, "epoch_ms", o->epoch_ms, "triples", o->triples,
         "min_rounds", o->rounds_min, "max_rounds", o->rounds_max, "filter", o->patterns,
         "events", o->events ? json_string(o->events) : json_null());
-    return json_pack(
+    json_t *environment = json_pack(
         "{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:{s:s, s:s, s:s}, s:o, s:o, s:o, s:O}",
         "schema", BENCH_SCHEMA, "kind", "environment", "run", r->id, "time_utc", utc, "seed",
         (json_int_t)o->seed, "profile", bench_profile_name(o->profile), "machine", slug,
         "program", "version", COROBENCH_VERSION, "compiler", COROBENCH_COMPILER, "options",
         COROBENCH_OPTIONS, "options", options, "facts", bench_environment_json(), "cases",
         cases, "peers", r->selection.peers);
+    json_t *arms = o->arm_count ? json_array() : NULL;
+    for (size_t a = 0; a < o->arm_count; a++)
+        json_array_append_new(arms, json_string(o->arms[a].name));
+    if (arms)
+        json_object_set_new(environment, "arms", arms);
+    return environment;
 }
 
 json_t *runner_end_record(const struct runner *r, const char *reason)
@@ -71,11 +77,11 @@ json_t *runner_bare_trial(const struct subject *s, const char *skipped, const ch
     return record;
 }
 
-void runner_stamp(const struct runner *r, json_t *record, int attempt)
+void runner_stamp(const struct runner *r, json_t *record, const char *arm, int attempt)
 {
     json_object_set_new(record, "run", json_string(r->id));
     json_object_set_new(record, "round", json_integer(r->round));
-    json_object_set_new(record, "arm", json_string("main"));
+    json_object_set_new(record, "arm", json_string(arm));
     json_object_set_new(record, "attempt", json_integer(attempt));
 }
 

@@ -38,6 +38,23 @@ int runner_fault(const char *sentence, int code)
     return code;
 }
 
+static int select_common(struct runner *r, const struct bench_filter *filter, char *error,
+                         size_t error_bytes)
+{
+    struct bench_program programs[BENCH_ARMS_MAX] = {0};
+    for (size_t a = 0; a < r->options->arm_count; a++) {
+        const struct bench_arm *arm = &r->options->arms[a];
+        snprintf(programs[a].name, sizeof programs[a].name, "%s", arm->name);
+        if (!realpath(arm->path, programs[a].path)) {
+            snprintf(error, error_bytes, "arm %s: %s: %s", arm->name, arm->path,
+                     strerror(errno));
+            return -EINVAL;
+        }
+    }
+    return bench_select_common(&r->selection, filter, r->options->profile, programs,
+                               r->options->arm_count, error, error_bytes);
+}
+
 static int select_cases(struct runner *r)
 {
     char error[600] = "no memory";
@@ -45,7 +62,10 @@ static int select_cases(struct runner *r)
     int err = filter ? bench_run_filter(r->options->patterns, filter, error, sizeof error)
                      : -ENOMEM;
     if (!err)
-        err = bench_select(&r->selection, filter, r->options->profile, error, sizeof error);
+        err = r->options->arm_count
+                  ? select_common(r, filter, error, sizeof error)
+                  : bench_select(&r->selection, filter, r->options->profile, error,
+                                 sizeof error);
     bench_filter_free(filter);
     if (err)
         return runner_fault(error, err == -EINVAL ? 2 : 1);
@@ -109,6 +129,8 @@ static int adopt_environment(struct runner *r, const json_t *environment)
         !json_is_array(json_object_get(options, "filter")) ||
         bench_profile_parse(profile, &o->profile))
         return runner_fault("that file does not begin with a run's environment: not resumed", 1);
+    if (json_object_get(environment, "arms"))
+        return runner_fault("a comparison is not resumed: it is short, make it again", 2);
     snprintf(r->id, sizeof r->id, "%s", id);
     o->seed = (uint64_t)json_integer_value(json_object_get(environment, "seed"));
     o->max_rel_ci = json_number_value(json_object_get(options, "max_rel_ci"));

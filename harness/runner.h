@@ -50,7 +50,7 @@ json_t *runner_end_record(const struct runner *r, const char *reason);
  * or a trial whose process failed. */
 json_t *runner_bare_trial(const struct subject *s, const char *skipped, const char *error);
 /* Adds run, round, arm and attempt. */
-void runner_stamp(const struct runner *r, json_t *record, int attempt);
+void runner_stamp(const struct runner *r, json_t *record, const char *arm, int attempt);
 /* Takes a trial record into the tallies, whether just made or read from a resumed file. */
 void runner_tally(struct runner *r, struct subject *s, const json_t *record);
 

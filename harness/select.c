@@ -81,6 +81,47 @@ int bench_select(struct bench_selection *selection, const struct bench_filter *f
     return 0;
 }
 
+static bool runs_in_all(json_t *const *lists, size_t count, const char *name)
+{
+    for (size_t p = 0; p < count; p++) {
+        size_t i;
+        json_t *what;
+        bool runs = false;
+        json_array_foreach (lists[p], i, what)
+            if (strcmp(json_string_value(json_object_get(what, "case")), name) == 0)
+                runs = json_is_null(json_object_get(what, "skipped"));
+        if (!runs)
+            return false;
+    }
+    return true;
+}
+
+int bench_select_common(struct bench_selection *selection, const struct bench_filter *filter,
+                        enum bench_profile profile, const struct bench_program *programs,
+                        size_t program_count, char *error, size_t error_bytes)
+{
+    json_t *lists[sizeof selection->programs / sizeof *selection->programs] = {NULL}, *what;
+    size_t i, p;
+    int err = 0;
+    memset(selection, 0, sizeof *selection);
+    selection->program_count = program_count;
+    selection->peers = json_array();
+    memcpy(selection->programs, programs, program_count * sizeof *programs);
+    for (p = 0; p < program_count && !err; p++) {
+        lists[p] = bench_program_list(&selection->programs[p], error, error_bytes);
+        err = lists[p] ? 0 : -EIO;
+    }
+    json_array_foreach (err ? NULL : lists[0], i, what) {
+        const char *name = json_string_value(json_object_get(what, "case"));
+        if (!err && bench_filter_match(filter, name) && in_profile(what, profile) &&
+            runs_in_all(lists, program_count, name))
+            err = keep(selection, &selection->programs[0], what);
+    }
+    for (p = 0; p < program_count; p++)
+        json_decref(lists[p]);
+    return err;
+}
+
 void bench_selection_free(struct bench_selection *selection)
 {
     for (size_t i = 0; i < selection->count; i++)

@@ -30,6 +30,11 @@ struct bench_selection {
  * failure, or no memory, is -errno with a sentence in `error`. */
 int bench_select(struct bench_selection *selection, const struct bench_filter *filter,
                  enum bench_profile profile, char *error, size_t error_bytes);
+/* The same for the cases that all of these programs have and can run; they are the selection's
+ * programs then, in this order. */
+int bench_select_common(struct bench_selection *selection, const struct bench_filter *filter,
+                        enum bench_profile profile, const struct bench_program *programs,
+                        size_t program_count, char *error, size_t error_bytes);
 void bench_selection_free(struct bench_selection *selection);
 
 #endif

@@ -66,7 +66,7 @@ static void report_counters(struct bench_trial *t, struct bench_counters *counte
 static __attribute__((noinline)) uint64_t run_between_marks(struct bench_trial *t, uint64_t ops)
 {
     bench_mark();
-    uint64_t counted = t->entry->spec->run(t, ops);
+    uint64_t counted = trial_run(t, ops);
     bench_mark();
     return counted;
 }
@@ -100,6 +100,8 @@ static void run_timed(struct bench_trial *t)
 
 static void run_body(struct bench_trial *t)
 {
+    if (t->options->plant_delay > 0 || t->options->plant_instruction)
+        trial_flag(t, "planted");
     const struct bench_case *spec = t->entry->spec;
     bool times = spec->run && !t->options->count_ops && !t->options->fixed_ops;
     /* Opened before setup(), as threads inherit counters only from then on. */

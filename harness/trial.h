@@ -19,10 +19,14 @@
  * ones are undisturbed then, the trial is contaminated and the runner rejects it whole. Both
  * decisions see the kernel's counts and the canary, and never the case's own figure; and as
  * every triple is calibrated to the same time, a slow op is no more exposed than a fast one.
+ *
+ * A gate must be able to show that it can fail: plant_delay and plant_instruction make a case
+ * worse by a known amount, for `corobench selftest`. Such a record has the flag "planted".
  */
 #ifndef TRIAL_H
 #define TRIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "case.h"
 
@@ -33,6 +37,8 @@ struct bench_trial_options {
     double core_width;   /* canary's width when the core is alone, as far as is known; or 0 */
     uint64_t count_ops;  /* not 0: run(N) and run(2N) between marks, for the single-stepper */
     uint64_t fixed_ops;  /* not 0: run(N) once, nothing else, for outside instruments */
+    double plant_delay;  /* share of its own time by which every run is made longer; or 0 */
+    bool plant_instruction; /* each op takes one instruction more (two where a CPU cannot) */
 };
 #define BENCH_TRIAL_OPTIONS_DEFAULT {.epoch_ms = 0.25, .triples = 9}
 

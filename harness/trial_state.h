@@ -49,7 +49,8 @@ struct bench_trial {
 void trial_flag(struct bench_trial *t, const char *word);
 
 /* triples.c. Each returns false when the trial is over, with its error or skip noted.
- * run_proved() calls run(ops) and holds it to its proof. */
+ * run_proved() calls run(ops), with what is planted, and holds it to its proof. */
+uint64_t trial_run(struct bench_trial *t, uint64_t ops);
 bool trial_run_proved(struct bench_trial *t, uint64_t ops);
 bool trial_calibrate(struct bench_trial *t, double epoch_ns);
 bool trial_run_triples(struct bench_trial *t);

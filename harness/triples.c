@@ -35,10 +35,30 @@ static double steal_ticks(const struct bench_trial *t)
     return sum;
 }
 
+/* One instruction, `count` times. */
+static void spend_instructions(uint64_t count)
+{
+#if defined(__x86_64__)
+    if (count) /* loop: decrements rcx and jumps to itself */
+        __asm__ volatile("1: loop 1b" : "+c"(count));
+#else
+    for (; count; count--)
+        __asm__ volatile("" : "+r"(count));
+#endif
+}
+
+uint64_t trial_run(struct bench_trial *t, uint64_t ops)
+{
+    uint64_t counted = t->entry->spec->run(t, ops);
+    if (t->options->plant_instruction)
+        spend_instructions(ops);
+    return counted;
+}
+
 /* Calls run(ops) and holds it to its proof. Returns false when the trial is over. */
 bool trial_run_proved(struct bench_trial *t, uint64_t ops)
 {
-    uint64_t counted = t->entry->spec->run(t, ops);
+    uint64_t counted = trial_run(t, ops);
     t->ops_expected += ops;
     t->ops_counted += counted;
     if (t->error[0] || t->skipped[0])
@@ -53,6 +73,12 @@ static bool timed_run(struct bench_trial *t, uint64_t ops, double *ns)
 {
     uint64_t start = bench_now_ns();
     bool proved = trial_run_proved(t, ops);
+    if (t->options->plant_delay > 0) {
+        uint64_t now = bench_now_ns();
+        uint64_t until = now + (uint64_t)((double)(now - start) * t->options->plant_delay);
+        while (now < until)
+            now = bench_now_ns();
+    }
     *ns = (double)(bench_now_ns() - start);
     return proved;
 }

@@ -18,9 +18,11 @@ static const char count_text[] =
     "  --max-steps N        give up a stretch that takes more instructions (10000000)\n"
     "  --timeout S          give up altogether: it may be blocked in a system call (120)\n"
     "  --no-disassembly\n"
+    "  --plant instruction  one more per op, on purpose: for a test of the gate\n"
     "  --format text|json\n";
 
-static int count_entry(const struct bench_entry *entry, struct bench_count_options *o)
+static int count_entry(const struct bench_entry *entry, struct bench_count_options *o,
+                       bool planted)
 {
     char ops[32], path[4096];
     if (entry->skipped || !entry->spec->run ||
@@ -41,7 +43,8 @@ static int count_entry(const struct bench_entry *entry, struct bench_count_optio
     }
     path[n] = '\0';
     snprintf(ops, sizeof ops, "%llu", (unsigned long long)o->ops);
-    char *argv[] = {path, "trial", entry->name, "--count-ops", ops, NULL};
+    char *argv[] = {path, "trial", entry->name, "--count-ops", ops,
+                    planted ? "--plant" : NULL, "instruction", NULL};
     return bench_count(entry->name, entry->spec->op, argv, o);
 }
 
@@ -51,12 +54,13 @@ int cli_count(int argc, char **argv)
                                             {"ops", 1, NULL, OPT_OPS},
                                             {"max-steps", 1, NULL, OPT_MAX_STEPS},
                                             {"timeout", 1, NULL, OPT_TIMEOUT},
+                                            {"plant", 1, NULL, OPT_PLANT},
                                             {"format", 1, NULL, OPT_FORMAT},
                                             {"no-disassembly", 0, NULL, OPT_NO_DISASSEMBLY},
                                             {NULL, 0, NULL, 0}};
     struct bench_count_options o = {.ops = 200, .steps_max = 10 * 1000 * 1000,
                                     .timeout_s = 120, .disassembly = 1};
-    bool json = false;
+    bool json = false, planted = false;
     int option, code = 0;
     while (!code && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (option == OPT_HELP || option == 'h')
@@ -67,6 +71,8 @@ int cli_count(int argc, char **argv)
             code = cli_parse_whole(optarg, 1, UINT64_MAX, &o.steps_max);
         else if (option == OPT_TIMEOUT)
             code = cli_parse_real(optarg, 0.1, 1e6, &o.timeout_s);
+        else if (option == OPT_PLANT)
+            code = cli_parse_plant(optarg, &(double){0}, &planted);
         else if (option == OPT_FORMAT)
             code = cli_parse_json(optarg, &json);
         else if (option == OPT_NO_DISASSEMBLY)
@@ -83,7 +89,7 @@ int cli_count(int argc, char **argv)
     const struct bench_entry *entry = code ? NULL : cli_case(&own, argv[optind]);
     o.json = json;
     if (!code)
-        code = entry ? count_entry(entry, &o) : CLI_USAGE;
+        code = entry ? count_entry(entry, &o, planted) : CLI_USAGE;
     bench_table_free(&own.table);
     return code;
 }

@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,8 +28,29 @@ static const char run_text[] =
     "  --results DIR        records go to DIR/<machine>/<run>.jsonl (default: results)\n"
     "  --output FILE        records go to FILE, which must not exist\n"
     "  --resume FILE        go on with an interrupted run, with its own options\n"
+    "  --arm NAME=PROGRAM   compare programs: twice or more; each makes two trials of every case\n"
+    "                       in a round, in the order ABBA or BAAB (`corobench compare` judges)\n"
     "  --report             write REPORT.md and charts when done\n"
     "The record file's path is printed on stdout, all else on stderr.\n";
+
+/* NAME=PROGRAM; the name is cut off in place. */
+static int add_arm(struct bench_run_options *o, char *word)
+{
+    static struct bench_arm arms[BENCH_ARMS_MAX];
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    size_t length = strspn(word, letters);
+    if (length == 0 || length > 32 || word[length] != '=')
+        return cli_usage_error("--arm wants NAME=PROGRAM, the name in small letters: '%s'", word);
+    word[length] = '\0';
+    for (size_t i = 0; i < o->arm_count; i++)
+        if (strcmp(arms[i].name, word) == 0)
+            return cli_usage_error("there is an arm '%s' already", word);
+    if (o->arm_count == BENCH_ARMS_MAX)
+        return cli_usage_error("one arm too many: '%s'", word);
+    arms[o->arm_count++] = (struct bench_arm){.name = word, .path = word + length + 1};
+    o->arms = arms;
+    return 0;
+}
 
 static int run_option(struct bench_run_options *o, int option)
 {
@@ -66,6 +88,8 @@ static int run_option(struct bench_run_options *o, int option)
     case OPT_RESUME:
         o->resume = optarg;
         return 0;
+    case OPT_ARM:
+        return add_arm(o, optarg);
     case OPT_REPORT:
         o->report = true;
         return 0;
@@ -112,6 +136,7 @@ int cli_run(int argc, char **argv)
         {"output", 1, NULL, OPT_OUTPUT},
         {"resume", 1, NULL, OPT_RESUME},
         {"report", 0, NULL, OPT_REPORT},
+        {"arm", 1, NULL, OPT_ARM},
         {NULL, 0, NULL, 0}};
     enum bench_profile profile = BENCH_DEFAULT;
     struct bench_run_options o;
@@ -131,6 +156,10 @@ int cli_run(int argc, char **argv)
     if (!code && o.resume && (o.output || json_array_size(o.patterns)))
         code = cli_usage_error("%s takes its file and cases from the run that it resumes",
                            "--resume");
+    if (!code && o.arm_count == 1)
+        code = cli_usage_error("%s: one alone compares nothing", "--arm");
+    if (!code && o.arm_count && o.resume)
+        code = cli_usage_error("%s is about a run without arms", "--resume");
     if (!code)
         code = bench_run(&o);
     json_decref(o.patterns);

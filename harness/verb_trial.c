@@ -17,6 +17,8 @@ static const char trial_text[] =
     "  --events A,B         hardware events by libpfm4 name\n"
     "  --count-ops N        no timing: N and 2N ops between breakpoints, for a tracer\n"
     "  --fixed-ops N        no timing: N ops once, for an outside instrument\n"
+    "  --plant WHAT         make it worse on purpose: `instruction`, one more per op, or\n"
+    "                       `delay=0.03`, 3 % of its time: for a test of the gate\n"
     "  --format json|text   text: the figures, for people (json)\n";
 
 static void print_text_record(const json_t *record)
@@ -88,6 +90,7 @@ int cli_trial(int argc, char **argv)
                                             {"events", 1, NULL, OPT_EVENTS},
                                             {"count-ops", 1, NULL, OPT_COUNT_OPS},
                                             {"fixed-ops", 1, NULL, OPT_FIXED_OPS},
+                                            {"plant", 1, NULL, OPT_PLANT},
                                             {"format", 1, NULL, OPT_FORMAT},
                                             {NULL, 0, NULL, 0}};
     struct bench_trial_options o = BENCH_TRIAL_OPTIONS_DEFAULT;
@@ -108,6 +111,8 @@ int cli_trial(int argc, char **argv)
             code = cli_parse_whole(optarg, 1, 1000000000u, &o.count_ops);
         else if (option == OPT_FIXED_OPS)
             code = cli_parse_whole(optarg, 1, 1000000000000u, &o.fixed_ops);
+        else if (option == OPT_PLANT)
+            code = cli_parse_plant(optarg, &o.plant_delay, &o.plant_instruction);
         else if (option == OPT_FORMAT)
             code = cli_parse_json(optarg, &json);
         else

@@ -7,6 +7,7 @@ Usage: cli.py TOY SCHEMA [unittest arguments]; TOY is the program built from toy
 import json
 import os
 import pathlib
+import platform
 import signal
 import subprocess
 import sys
@@ -189,6 +190,45 @@ class Runs(InFolder):
                            and r["attempt"] == 0])
         self.assertEqual(orders[0], orders[1])
         self.assertNotEqual(orders[0], orders[2])
+
+    def test_arms_make_blocks_that_mirror_themselves(self) -> None:
+        arms = ["--arm", f"base={TOY}", "--arm", f"new={TOY}"]
+        done = self.run_cases("toy/fine", "toy/proved", "toy/refused", *arms, "--max-rel-ci", "0",
+                              "--min-rounds", "4", "--max-rounds", "4")
+        self.assertIn(done.returncode, PASS_OR_CONTAMINATED, done.stderr)
+        self.validate()
+        records = records_of(self.file)
+        self.assertEqual(records[0]["arms"], ["base", "new"])
+        blocks: dict[tuple[str, int, int], list[str]] = {}
+        kinds: dict[tuple[str, int, int], set[str]] = {}
+        for record in records[1:-1]:
+            self.assertIn(record["case"].split("/")[1], ("fine", "proved", "refused"))
+            key = (record["case"], record["round"], record["attempt"])
+            blocks.setdefault(key, []).append(record["arm"])
+            kinds.setdefault(key, set()).add(record["kind"])
+        self.assertTrue(all(len(found) == 1 for found in kinds.values()), "a block is whole")
+        orders = {tuple(order) for order in blocks.values()}
+        self.assertTrue(orders <= {("base", "new", "new-again", "base-again"),
+                                   ("new", "base", "base-again", "new-again")}, orders)
+
+    def test_bad_arms_exit_2(self) -> None:
+        for words in (["--arm", "base"], ["--arm", "=x"], ["--arm", f"a={TOY}"],
+                      ["--arm", f"a={TOY}", "--arm", f"a={TOY}"],
+                      ["--arm", f"a={TOY}", "--arm", "b=/nowhere"],
+                      ["--arm", f"a={TOY}", "--arm", f"b={TOY}", "--resume", "x"]):
+            self.assertEqual(toy("run", *words).returncode, 2, words)
+
+    def test_what_is_planted_shows_and_is_flagged(self) -> None:
+        plain = toy("count", "toy/fine/place=same-cpu", "--format", "json")
+        if plain.returncode == 77:
+            self.skipTest(plain.stderr)
+        planted = toy("count", "toy/fine/place=same-cpu", "--format", "json", "--plant",
+                      "instruction")
+        one, two = (json.loads(done.stdout)["per_op"]["instructions"]["value"]
+                    for done in (plain, planted))
+        self.assertEqual(two - one, 1 if platform.machine() == "x86_64" else 2)
+        done = toy("trial", "toy/fine/place=same-cpu", *FAST, "--plant", "delay=0.5")
+        self.assertIn("planted", json.loads(done.stdout)["flags"])
 
     def test_all_skipped_exits_77(self) -> None:
         self.assertEqual(self.run_cases("toy/refused", "--max-rounds", "1").returncode, 77)

@@ -8,18 +8,21 @@ different times and are set side by side without a verdict.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
+import tempfile
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from corobench import baseline, comparison, exact, findings
+from corobench import baseline, comparison, exact, findings, machine_code, paired, timing
 from corobench.commands import ROOT, CommandError
 from corobench.dataset import STEADY, Dataset
-from corobench.findings import Limits, Report
-from corobench.records import read_run
+from corobench.findings import Limits, Report, Verdict
+from corobench.records import Run, read_run
 from corobench.render_findings import to_json, to_text
-from corobench.wording import plain
+from corobench.wording import plain, plural
 
 USAGE, SKIPPED = 2, 77
 BASELINES = ROOT / "results" / "baselines"
@@ -65,6 +68,24 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--accept", metavar="WHY", help="make the figures of now the baseline"
     )
+    parser.add_argument("--rounds", type=_whole, default=20, help="default: %(default)s")
+    parser.add_argument(
+        "--alpha",
+        type=_probability,
+        default=paired.ALPHA,
+        help="chance that a family without a change fails, before the second batch "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=_whole, help="of the random orders")
+    parser.add_argument(
+        "--layouts",
+        type=_whole,
+        default=3,
+        help="link orders that make the layout floor (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--records", type=Path, metavar="DIR", help="keep the timed runs' record files there"
+    )
     parser.add_argument("--baselines", type=Path, default=BASELINES, metavar="DIR")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument(
@@ -94,6 +115,20 @@ def _limits(text: str) -> dict[str, findings.Limit]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 10**12:
+        raise argparse.ArgumentTypeError(f"not a number that makes sense here: {text}")
+    return value
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"not between 0 and 1: {text}")
+    return value
+
+
 def _percentage(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e6:
@@ -102,8 +137,9 @@ def _percentage(text: str) -> float:
 
 
 def is_program(path: Path) -> bool:
+    """An ELF file, or a script that stands for one."""
     with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"
+        return file.read(4)[:2] in (b"\x7fE", b"#!")
 
 
 def _dispatch(options: argparse.Namespace) -> int:
@@ -114,7 +150,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         raise CommandError("a program and a record file cannot be compared", USAGE)
     if len(programs) < 2:
         return _against_baseline(options)
-    return _two_programs(options)
+    return _two_programs(options, *options.things)
 
 
 def _accept_words(program: exact.Program) -> str:
@@ -201,20 +237,96 @@ def _accept(
     return 0
 
 
-def _two_programs(options: argparse.Namespace) -> int:
-    old, new = (exact.identify(path) for path in options.things)
-    patterns = tuple(options.cases)
-    base = baseline.numbers(exact.measure(old, patterns))
-    measured = exact.measure(new, patterns)
-    if not base:
-        raise CommandError("no case has a count or a footprint in BASE")
-    allowed = baseline.read_allowances(options.baselines / "allowances.json")
-    report = findings.report(
-        f"counts and footprint of {plain(new.path)} against {plain(old.path)}",
-        baseline.compare(base, measured, Limits(options.limits, allowed)),
-        [],
+def _two_programs(options: argparse.Namespace, base: Path, new: Path) -> int:
+    """The exact part, and then the times, unless both have the same machine code."""
+    old, latest = exact.identify(base), exact.identify(new)
+    limits = Limits(
+        options.limits, baseline.read_allowances(options.baselines / "allowances.json")
     )
-    return _show(report, options)
+    found, remarks = _exact_part(options, old, latest, limits)
+    if not options.counts_only:
+        more, words = _timed_part(options, base, new, limits)
+        found, remarks = found + more, remarks + words
+    title = f"{plain(new)} against {plain(base)}"
+    return _show(findings.report(title, found, remarks), options)
+
+
+def _exact_part(
+    options: argparse.Namespace, old: exact.Program, new: exact.Program, limits: Limits
+) -> tuple[list[findings.Finding], list[str]]:
+    """What cannot be counted here is no failure of a comparison that has times as well."""
+    patterns = tuple(options.cases)
+    try:
+        base = baseline.numbers(exact.measure(old, patterns))
+        measured = exact.measure(new, patterns)
+    except exact.Refused as refused:
+        if options.counts_only:
+            raise
+        return [], [f"nothing was counted: {refused}"]
+    if not base and options.counts_only:
+        raise CommandError("no case has a count or a footprint in BASE", USAGE)
+    return list(baseline.compare(base, measured, limits)), []
+
+
+def _timed_part(
+    options: argparse.Namespace, base: Path, new: Path, limits: Limits
+) -> tuple[list[findings.Finding], list[str]]:
+    cases = _timed_cases(options, new)
+    needed = paired.rounds_needed(len(cases), options.alpha)
+    if options.rounds < needed:
+        raise CommandError(
+            f"{plural(len(cases), 'case')} at alpha {options.alpha:g} need at least {needed} "
+            f"rounds: with {options.rounds} nothing could ever fail",
+            USAGE,
+        )
+    hashes = machine_code.code_hash(base), machine_code.code_hash(new)
+    if hashes[0] is not None and hashes[0] == hashes[1]:
+        return _same_code(cases, limits)
+    with tempfile.TemporaryDirectory(prefix="corobench-compare-") as scratch:
+        folder = options.records or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        layouts = machine_code.relink(new, Path(scratch), options.layouts)
+        arms = {"base": base, "new": new}
+        arms.update({f"layout{n}": path for n, path in enumerate(layouts, 1)})
+        plan = timing.Plan(arms, tuple(cases), options.rounds, folder)
+        if options.seed is not None:
+            plan = dataclasses.replace(plan, seed=options.seed)
+
+        def batch(name: str, names: Sequence[str], rounds: int) -> Run:
+            timing.progress(name, names, rounds)
+            return timing.run_batch(plan, name, names, rounds)
+
+        outcome = timing.decide(
+            plan, lambda case: float(limits.of(case, "ns")[0].amount), batch, options.alpha
+        )
+        return timing.findings_of(outcome), timing.remarks_of(outcome, plan)
+
+
+def _timed_cases(options: argparse.Namespace, new: Path) -> list[str]:
+    """Those asked for; without a word, the project's own of the quick profile."""
+    wanted = tuple(options.cases) or exact.OWN
+    found = [
+        case["case"]
+        for case in exact.list_cases(exact.identify(new))
+        if case["timed"]
+        and case["skipped"] is None
+        and exact.matches(case["case"], wanted)
+        and (options.cases or case["profile"] == "quick")
+    ]
+    if not found:
+        raise CommandError("no timed case matches", USAGE)
+    return found
+
+
+def _same_code(
+    cases: list[str], limits: Limits
+) -> tuple[list[findings.Finding], list[str]]:
+    found = [
+        findings.Finding(case, "ns", Verdict.PASS, None, None, limits.of(case, "ns")[0],
+                         "same machine code")
+        for case in cases
+    ]  # fmt: skip
+    return found, ["both programs have the same machine code: their times were not measured"]
 
 
 def _side_by_side(options: argparse.Namespace) -> int:
