@@ -189,7 +189,7 @@ uint64_t bank_run(struct bench_trial *t, uint64_t ops)
 
     bank->run_ops = ops;
     bank->account = 0;
-    counted = bank->config->workers ? stage_crew_run(&bank->crew) : bank_threads_run(bank);
+    counted = bank->config->workers ? stage_crew_run(&bank->crew) : thread_crew_run(&bank->threads);
     lost = (ops - (bank->account >> 32)) + (ops - (uint32_t)bank->account);
     bank->ops += ops;
     bank->lost += lost;
@@ -225,9 +225,7 @@ void bank_teardown(struct bench_trial *t)
         report(t, bank);
     if (bank->config->workers)
         stage_crew_close(&bank->crew);
-    else
-        bank_threads_stop(bank);
-    if (bank->crew.stage.run_error)
+    if (bank->crew.stage.run_error || thread_crew_close(&bank->threads))
         return;
     coro_chan_free(bank->lock);
     coro_chan_free(bank->request);
@@ -251,6 +249,11 @@ static int open_channels(struct bank *bank)
 
 static int open_flows(struct bank *bank)
 {
+    if (!bank->config->workers) {
+        bank->threads = (struct thread_crew){
+            .trial = bank->trial, .threads = BANK_FLOWS, .work = member, .arg = bank};
+        return thread_crew_open(&bank->threads);
+    }
     bank->crew.flows = bank->config->owner ? BANK_FLOWS + 1 : BANK_FLOWS;
     bank->crew.work = member;
     bank->crew.arg = bank;
@@ -271,7 +274,7 @@ int bank_setup(struct bench_trial *t)
     pthread_mutex_init(&bank->mutex, NULL);
     error = open_channels(bank);
     if (!error)
-        error = bank->config->workers ? open_flows(bank) : bank_threads_start(bank);
+        error = open_flows(bank);
     if (error)
         return bench_skip(t, "no %d flows: %s", BANK_FLOWS, strerror(-error));
     if (bank->config->held || bank->config->yields_inside)

@@ -20,6 +20,7 @@
 #include "bench.h"
 #include "coro.h"
 #include "stage.h"
+#include "threads.h"
 
 enum { BANK_FLOWS = 10, BANK_OWNER = BANK_FLOWS };
 
@@ -48,13 +49,11 @@ struct bank_request {
     uint32_t withdraws, flow;
 };
 
-struct bank_threads;
-
 struct bank {
     const struct bank_config *config;
     struct bench_trial *trial;
-    struct stage_crew crew;
-    struct bank_threads *threads;
+    struct stage_crew crew; /* of flows, or */
+    struct thread_crew threads;
     uint64_t run_ops;     /* of this run(), by all flows */
     uint64_t ops, lost;   /* of the whole trial */
     _Atomic bool stalled; /* a lock did not come: every flow goes on without, to the end */
@@ -146,10 +145,7 @@ int bank_setup(struct bench_trial *t);
 uint64_t bank_run(struct bench_trial *t, uint64_t ops);
 void bank_teardown(struct bench_trial *t);
 
-/* bank_threads.c: BANK_FLOWS threads, in turn on the placement's CPUs. 0 or -errno. */
-int bank_threads_start(struct bank *bank);
-uint64_t bank_threads_run(struct bank *bank);
-void bank_threads_stop(struct bank *bank);
+/* bank_threads.c */
 bank_flow bank_thread_bare, bank_thread_mutex, bank_thread_spinlock, bank_thread_atomic;
 
 #endif

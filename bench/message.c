@@ -11,6 +11,8 @@
  *    remembered copy of the other's (Lamport's queue, with the copies to spare the line).
  *  - mailbox: one word, empty or not: the least that two CPUs can do.
  *  - pipe: the kernel's queue, 8 bytes a write, which copies them in and out.
+ *  - eventfd: a ring in shared memory whose items and free places two eventfds count, as
+ *    semaphores that can be polled.
  *
  * mode=stream: one op is one item; the producer waits only when the queue is full.
  * mode=roundtrip: one op is a request and its reply over two queues of capacity 1, so
@@ -37,9 +39,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "crew.h"
+#include "message_bulk.h"
 #include "message_coro.h"
+#include "message_many.h"
 
 enum { CAPACITY_MAX = 1024, LINE_BYTES = 64 };
 #define OWN_LINE _Alignas(LINE_BYTES)
@@ -211,6 +216,31 @@ static inline uint64_t pipe_receive(struct queue *q)
     return item;
 }
 
+/* ------------------------------------------------------------------------- eventfd */
+
+/* read_fd counts items, write_fd free places; one sender and one receiver. */
+static inline void eventfd_take(int fd)
+{
+    eventfd_t one;
+    while (eventfd_read(fd, &one) < 0 && errno == EINTR)
+        continue;
+}
+
+static inline void eventfd_send(struct queue *q, uint64_t item)
+{
+    eventfd_take(q->write_fd);
+    q->items[q->tail++ & (q->capacity - 1)] = item;
+    eventfd_write(q->read_fd, 1);
+}
+
+static inline uint64_t eventfd_receive(struct queue *q)
+{
+    eventfd_take(q->read_fd);
+    uint64_t item = q->items[q->head++ & (q->capacity - 1)];
+    eventfd_write(q->write_fd, 1);
+    return item;
+}
+
 /* --------------------------------------------------------------------------- loops */
 
 typedef void send_fn(struct queue *q, uint64_t item);
@@ -285,9 +315,11 @@ LOOPS(spinlock)
 LOOPS(ring)
 LOOPS(mailbox)
 LOOPS(pipe)
+LOOPS(eventfd)
 ROUNDTRIP_LOOPS(condvar)
 ROUNDTRIP_LOOPS(mailbox)
 ROUNDTRIP_LOOPS(pipe)
+ROUNDTRIP_LOOPS(eventfd)
 
 /* ------------------------------------------------------------------- set-up, cases */
 
@@ -305,9 +337,20 @@ static int pipe_open(struct queue *q)
     return (size_t)bytes == q->capacity * sizeof(uint64_t) ? 0 : -ENOTSUP;
 }
 
-static bool goes_through_a_pipe(const struct message_config *config)
+static int eventfd_open(struct queue *q)
 {
-    return config->produce == pipe_produce || config->produce == pipe_produce_requests;
+    q->read_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE);
+    q->write_fd = eventfd((unsigned)q->capacity, EFD_CLOEXEC | EFD_SEMAPHORE);
+    return q->read_fd < 0 || q->write_fd < 0 ? -errno : 0;
+}
+
+static int files_open(const struct message_config *config, struct queue *q)
+{
+    if (config->produce == pipe_produce || config->produce == pipe_produce_requests)
+        return pipe_open(q);
+    if (config->produce == eventfd_produce || config->produce == eventfd_produce_requests)
+        return eventfd_open(q);
+    return 0;
 }
 
 static void queue_free(struct queue *q)
@@ -334,7 +377,7 @@ static struct queue *queue_new(const struct bench_trial *t,
     pthread_mutex_init(&q->mutex, NULL);
     pthread_cond_init(&q->not_empty, NULL);
     pthread_cond_init(&q->not_full, NULL);
-    int err = goes_through_a_pipe(config) ? pipe_open(q) : 0;
+    int err = files_open(config, q);
     if (err) {
         queue_free(q);
         errno = -err;
@@ -424,6 +467,17 @@ const struct bench_case message_cases[] = {
     ROUNDTRIP("pthread-condvar", condvar, 1, BENCH_AT_ANY, BENCH_DEFAULT, 0),
     ROUNDTRIP("mailbox", mailbox, 1, ELSEWHERE, BENCH_DEFAULT, 0),
     ROUNDTRIP("pipe", pipe, 512, BENCH_AT_ANY, BENCH_FULL, 0),
+    STREAM("eventfd", eventfd, 1, HERE, BENCH_FULL, 0.9),
+    STREAM("eventfd", eventfd, 1, ELSEWHERE, BENCH_FULL, 0),
+    STREAM("eventfd", eventfd, 64, BENCH_AT_ANY, BENCH_DEFAULT, 0),
+    STREAM("eventfd", eventfd, 128, BENCH_AT_ANY, BENCH_FULL, 0),
+    STREAM("eventfd", eventfd, 1024, BENCH_AT_ANY, BENCH_FULL, 0),
+    STREAM("spinlock", spinlock, 128, BENCH_AT_ANY, BENCH_FULL, 0),
+    STREAM("spsc-ring", ring, 1, ELSEWHERE, BENCH_FULL, 0),
+    STREAM("spsc-ring", ring, 128, ELSEWHERE, BENCH_FULL, 0),
+    ROUNDTRIP("eventfd", eventfd, 1, BENCH_AT_ANY, BENCH_FULL, 0),
     MESSAGE_CORO_CASES,
+    MESSAGE_MANY_CASES,
+    MESSAGE_BULK_CASES,
 };
 const size_t message_case_count = sizeof message_cases / sizeof *message_cases;

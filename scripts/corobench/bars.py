@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from corobench.dataset import COST, Case, Dataset, placement_rank
+from corobench.dataset import COST, Case, placement_rank
 from corobench.estimates import Estimate
-from corobench.selection import costs
 from corobench.style import (
     Palette,
     Theme,
@@ -39,29 +38,28 @@ class _Panel:
         return [found for row in self.rows.values() for found in row.values()]
 
 
-def _panels(data: Dataset, experiments: tuple[str, ...]) -> list[_Panel]:
+def _panels(cases: list[Case]) -> list[_Panel]:
     panels: dict[tuple[str, str], _Panel] = {}
-    for name in experiments:
-        for case in sorted(costs(data, name), key=lambda case: case.median(COST) or 0):
-            found = case.estimate(COST)
-            panel = panels.setdefault(
-                (name, case.first.op),
-                _Panel(
-                    f"{label(name)}: {plain(case.first.op, 60)}"
-                    if case.first.op
-                    else label(name),
-                    label(case.unit(COST) or "ns/op"),
-                    {},
-                ),
-            )
-            if found is not None:
-                panel.rows.setdefault(_row_label(case), {})[case.placement] = found
+    for case in sorted(cases, key=lambda case: case.median(COST) or 0):
+        name, found = case.experiment, case.estimate(COST)
+        panel = panels.setdefault(
+            (name, case.first.op),
+            _Panel(
+                f"{label(name)}: {plain(case.first.op, 60)}"
+                if case.first.op
+                else label(name),
+                label(case.unit(COST) or "ns/op"),
+                {},
+            ),
+        )
+        if found is not None:
+            panel.rows.setdefault(_row_label(case), {})[case.placement] = found
     return list(panels.values())
 
 
-def draw_bars(theme: Theme, data: Dataset, experiments: tuple[str, ...]) -> Any:
+def draw_bars(theme: Theme, cases: list[Case]) -> Any:
     """A row per subject and parameters, in it a bar per placement; cheapest row first."""
-    panels = _panels(data, experiments)
+    panels = _panels(cases)
     placements = sorted(
         {place for panel in panels for row in panel.rows.values() for place in row},
         key=placement_rank,

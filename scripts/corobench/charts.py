@@ -13,8 +13,8 @@ from typing import Any
 
 from corobench.bank import draw_bank, drawn
 from corobench.bars import draw_bars
-from corobench.curves import draw_ablation, draw_depth, draw_live
-from corobench.dataset import Dataset
+from corobench.curves import draw_ablation, draw_depth, draw_live, draw_sizes
+from corobench.dataset import Case, Dataset
 from corobench.layers import draw_layers, steps
 from corobench.oslevel import draw_oslevel, oslevel_cases
 from corobench.scatter import draw_ecdf, draw_ratio
@@ -25,7 +25,9 @@ from corobench.selection import (
     footprint_cases,
     headline_cases,
     live_lines,
+    message_kind,
     reference,
+    size_lines,
 )
 from corobench.style import THEMES, Theme, svg, themed, title
 from corobench.weights import draw_footprint
@@ -54,14 +56,22 @@ def render(chart: Chart, data: Dataset) -> dict[str, bytes] | None:
     return pictures
 
 
-def _bars(name: str, experiments: tuple[str, ...], heading: str) -> Chart:
+def _bars(
+    name: str,
+    experiment: str,
+    heading: str,
+    wanted: Callable[[Case], bool] = lambda case: True,
+) -> Chart:
+    def cases(data: Dataset) -> list[Case]:
+        return [case for case in costs(data, experiment) if wanted(case)]
+
     return Chart(
         name,
-        experiments,
+        (experiment,),
         heading,
         "Bars are medians over trials, lines their 95 % intervals. Lower is better.",
-        lambda theme, data: draw_bars(theme, data, experiments),
-        lambda data: any(costs(data, experiment) for experiment in experiments),
+        lambda theme, data: draw_bars(theme, cases(data)),
+        lambda data: bool(cases(data)),
     )
 
 
@@ -117,12 +127,30 @@ CHARTS = (
         draw_depth,
         lambda data: bool(depth_lines(data)),
     ),
+    _bars("yield", "yield", "Let the other flows run"),
     _bars(
-        "message-counter",
-        ("message", "counter"),
-        "Shared memory: passing items, counting",
+        "message",
+        "message",
+        "Pass an item from one flow to another",
+        lambda case: message_kind(case) == "pair",
     ),
-    _bars("spawn", ("spawn",), "Create a flow, run it, join it"),
+    _bars(
+        "message-many",
+        "message",
+        "Pass items among many flows",
+        lambda case: message_kind(case) == "many",
+    ),
+    Chart(
+        "message-sizes",
+        ("message",),
+        "Does the size of an item matter?",
+        "Items go through one after another; lines are 95 % intervals. Lower is better.",
+        draw_sizes,
+        lambda data: bool(size_lines(data)),
+    ),
+    _bars("counter", "counter", "Count in shared memory"),
+    _bars("spawn", "spawn", "Create a flow, run it, join it"),
+    _bars("scale", "scale", "Programs of very many flows"),
     Chart(
         "bank",
         ("bank",),

@@ -16,6 +16,7 @@ from corobench.selection import (
     contract_word,
     depth_lines,
     live_lines,
+    size_lines,
 )
 from corobench.style import (
     Palette,
@@ -176,6 +177,36 @@ def draw_depth(theme: Theme, data: Dataset) -> Any:
     axes.set_xlabel("live stack bytes of each flow (log scale)")
     axes.set_ylabel("ns per one-way switch (log scale)")
     legend_below(figure, axes, columns=4)
+    return figure
+
+
+def draw_sizes(theme: Theme, data: Dataset) -> Any:
+    lines = size_lines(data)
+    palette = Palette(theme, list(lines))
+    figure = new_figure(4.6)
+    axes = figure.subplots()
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    for name, points in lines.items():
+        colour = palette.colour(name)
+        axes.plot(
+            [bytes_ for bytes_, _ in points],
+            [case.median(COST) for _, case in points],
+            marker=palette.marker(name),
+            color=colour,
+            markersize=6,
+            label=label(name),
+        )
+        for bytes_, case in points:
+            found = case.estimate(COST)
+            if found is not None:
+                whisker(axes, bytes_, found, 0, True, colour)
+    axes.margins(x=0.04)
+    log_axis(axes.xaxis, bytes_axis=True)
+    log_axis(axes.yaxis)
+    axes.set_xlabel("bytes of an item (log scale)")
+    axes.set_ylabel("ns per item (log scale)")
+    legend_below(figure, axes, columns=2)
     return figure
 
 

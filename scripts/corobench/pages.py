@@ -20,9 +20,11 @@ HEADINGS = {
     "spawn": "Creating flows",
     "footprint": "What a flow weighs",
     "limit": "How many flows there can be",
+    "yield": "Letting the other flows run",
     "message": "Passing items through shared memory",
     "counter": "Counting in shared memory",
     "bank": "A bank account in shared memory",
+    "scale": "Programs of very many flows",
     "layers": "From a switch to two processes, layer by layer",
     "oslevel": "Kernel switches while flows switch",
 }

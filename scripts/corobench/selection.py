@@ -140,3 +140,32 @@ def live_lines(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
     return {
         name: sorted(points, key=lambda point: point[0]) for name, points in lines.items()
     }
+
+
+def message_kind(case: Case) -> str:
+    """Of the experiment `message`: "pair", "many" flows, or a pair's larger "items"."""
+    if "element_bytes" in case.params:
+        return "items"
+    return "many" if case.params.get("mode") in ("pxc", "fan-in", "ring") else "pair"
+
+
+def size_lines(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
+    """By subject, capacity and placement; an item without a stated size has 8 bytes. Lines
+    of one point are left out."""
+    lines: dict[str, list[tuple[int, Case]]] = {}
+    for case in costs(data, "message"):
+        word = case.params.get("element_bytes", "8")
+        if case.params.get("mode") == "stream" and word.isascii() and word.isdigit():
+            others = [
+                f"{key}={value}"
+                for key, value in case.params.items()
+                if key not in ("mode", "element_bytes", "workers")
+                and (key, case.subject) != ("capacity", "pipe")
+            ]
+            name = ", ".join([case.subject, *others, case.placement])
+            lines.setdefault(name, []).append((int(word[:12]), case))
+    return {
+        name: sorted(points, key=lambda point: point[0])
+        for name, points in lines.items()
+        if len(points) > 1
+    }

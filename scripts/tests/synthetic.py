@@ -203,6 +203,7 @@ class Generator:
             *self._messages(number),
             *self._layers(number),
             *self._bank(number),
+            *self._traffic(number),
         ]
         self.random.shuffle(found)
         return found
@@ -420,6 +421,18 @@ class Generator:
             self.trial(stuck, number, {}, skipped="deadlock: the holder is parked")
         )
         return found
+
+    def _traffic(self, number: int) -> list[Record]:
+        stream = "message/coro-chan/mode=stream/capacity=64/"
+        return [
+            self.trial(case, number, self.cost(ns), op=f"one op of {case.split('/')[2]}")
+            for case, ns in (
+                ("message/coro-chan/mode=pxc/producers=4/place=same-cpu", 7.0),
+                (f"{stream}element_bytes=4096/workers=1/place=same-cpu", 113.0),
+                (f"{stream}workers=1/place=same-cpu", 4.0),
+                ("scale/coro-ring/flows=100000/workers=1/place=same-cpu", 20.0),
+            )
+        ]
 
     def records(self) -> list[Record]:
         rounds = [self.round(number) for number in range(1, self.rounds + 1)]
