@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Union
 
-from corobench.blocks import Block, Paragraph, Table
+from corobench.blocks import Block, Measured, Paragraph, Table
 from corobench.dataset import COST, Case, Dataset, placement_rank
 from corobench.records import Trial
 from corobench.style import Palette, Theme, label, legend_below, log_axis, new_figure
@@ -63,7 +63,8 @@ def _words(cell: Cell | None) -> str:
         return cell
     lost = cell.median(LOST) or 0
     cost = f"{number(cell.median(COST))} ns"
-    return f"{cost}, {percent(lost / 1e6)} lost" if lost > 0 else cost
+    words = f"{cost}, {percent(lost / 1e6)} lost" if lost > 0 else cost
+    return Measured(words, "bank", cell.name)
 
 
 def tables(data: Dataset) -> list[Block]:
@@ -73,8 +74,9 @@ def tables(data: Dataset) -> list[Block]:
         columns = list(dict.fromkeys(words for _, words in matrix))
         blocks.append(
             Paragraph(
-                f"Ten flows and one account, {pause}: ns per transaction of two updates, "
-                f"and the share of updates lost."
+                "Ten flows and one account, ",
+                pause,
+                ": ns per transaction of two updates, and the share of updates lost.",
             )
         )
         blocks.append(

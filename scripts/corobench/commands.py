@@ -16,6 +16,7 @@ from pathlib import Path
 
 from corobench import pages, render
 from corobench.charts import CHARTS
+from corobench.claims import ClaimsError, read_claims
 from corobench.dataset import Dataset
 from corobench.records import RecordError, Run, read_run
 from corobench.wording import plain
@@ -38,7 +39,7 @@ def run_command(
     code = 1
     try:
         return command(arguments)
-    except (CommandError, RecordError) as error:
+    except (CommandError, RecordError, ClaimsError) as error:
         message, code = str(error), getattr(error, "code", 1)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not our error, and nothing to say.
@@ -59,7 +60,7 @@ def report_main(arguments: list[str]) -> int:
     options = _report_options(arguments)
     paths = options.runs or [newest_run(options.results or options.output / "results")]
     data = Dataset(_read_together(paths))
-    files = render.files(pages.build(data))
+    files = render.files(pages.build(data, read_claims()))
     if options.check:
         return _check(options.output, files)
     write_all(options.output, files)

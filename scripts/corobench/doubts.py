@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from corobench.blocks import Block, Bullets, Paragraph, Table
+from corobench.blocks import Block, Bullets, Measured, Paragraph, Parts, Table, said
 from corobench.charts import CHARTS
 from corobench.dataset import CONTAMINATED_SHARE, Dataset
 from corobench.records import Run
@@ -14,7 +14,7 @@ from corobench.wording import MISSING, Code, listing, percent, plural
 
 
 def trust(data: Dataset) -> list[Block]:
-    blocks: list[Block] = [Bullets([(line,) for line in _confidence(data)])]
+    blocks: list[Block] = [Bullets(_confidence(data))]
     environment = data.environment
     warnings = (
         [fact for fact in environment.facts if fact.status != "ok"] if environment else []
@@ -41,41 +41,59 @@ def trust(data: Dataset) -> list[Block]:
     return blocks
 
 
-def _confidence(data: Dataset) -> list[str]:
+def run_figure(text: str, what: str, *more: str) -> Measured:
+    """A figure about the run itself."""
+    return Measured(text, "run", what, *more)
+
+
+def _confidence(data: Dataset) -> list[Parts]:
     lines = [_rejected(data)]
     floor, effect = data.aa_floor(), data.smallest_effect()
-    compared = len(data.aa_differences())
     if floor is None:
         lines.append(
-            "A/A floor: not known. It needs at least two odd and two even rounds with "
-            "estimated cycles."
+            (
+                "A/A floor: not known. It needs at least two odd and two even rounds "
+                "with estimated cycles.",
+            )
         )
     else:
         lines.append(
-            f"A/A floor: {percent(floor)}. Odd against even rounds of the same case "
-            f"differ by less than that, in estimated cycles, in nine of ten of "
-            f"{plural(compared, 'case')}. A difference below it means nothing."
+            said(
+                "A/A floor: {floor}. Odd against even rounds of the same case differ by "
+                "less than that, in estimated cycles, in nine of ten of {compared} cases. "
+                "A difference below it means nothing.",
+                floor=run_figure(percent(floor), "aa_floor"),
+                compared=run_figure(f"{len(data.aa_differences()):,}", "aa_cases"),
+            )
         )
     if effect is None:
         lines.append(
-            "Smallest effect that this run could show: not known, for want of rounds."
+            ("Smallest effect that this run could show: not known, for want of rounds.",)
         )
     else:
         lines.append(
-            f"Smallest effect that this run could show, between two cases: about "
-            f"{percent(effect)} (the larger of the A/A floor and half of a typical "
-            f"95 % interval)."
+            said(
+                "Smallest effect that this run could show, between two cases: about "
+                "{effect} (the larger of the A/A floor and half of a typical 95 % "
+                "interval).",
+                effect=run_figure(percent(effect), "smallest_effect"),
+            )
         )
     lines.append(_flags(data))
     if data.other_arms:
+        others = _comma(data.other_arms)
         lines.append(
-            f"Only the arm {data.arm} is reported; the records have also "
-            f"{listing(data.other_arms)}."
+            ("Only one arm is reported: ", data.arm, ". The records also have ", *others)
         )
     return lines + [line for run in data.runs for line in _ending(run)]
 
 
-def _flags(data: Dataset) -> str:
+def _comma(names: list[str]) -> Parts:
+    """Words of the records, each a fragment of its own."""
+    return tuple(part for name in names for part in (", ", name))[1:]
+
+
+def _flags(data: Dataset) -> Parts:
     """How many trials carry a flag, and in how many cases most of them do."""
     trials: Counter[str] = Counter()
     mostly: Counter[str] = Counter()
@@ -83,21 +101,29 @@ def _flags(data: Dataset) -> str:
         for flag, times in case.flag_counts().items():
             trials[flag] += times
             mostly[flag] += 2 * times > len(case.trials)
-    words = [
-        f"{flag} in {plural(times, 'trial')} (in {plural(mostly[flag], 'case')} more "
-        f"than half of them)"
-        for flag, times in sorted(trials.items())
-    ]
-    return f"Flags: {listing(words, 12) or 'none'}."
+    parts: list[str] = ["Flags: ", "none" if not trials else ""]
+    for index, flag in enumerate(sorted(trials)):
+        parts += [
+            "; " if index else "",
+            flag,
+            " in ",
+            run_figure(f"{trials[flag]:,}", "flagged", flag),
+            " trials, and in more than half of those of ",
+            run_figure(f"{mostly[flag]:,}", "flagged_mostly", flag),
+            " cases",
+        ]
+    return (*parts, ".")
 
 
-def _rejected(data: Dataset) -> str:
+def _rejected(data: Dataset) -> Parts:
     share = data.rejected_share
     if share is None:
-        return "Rejected: no trial ran."
-    words = (
-        f"Rejected: {len(data.rejections):,} of {plural(data.ran, 'trial')} "
-        f"({percent(share)})"
+        return ("Rejected: no trial ran.",)
+    parts = said(
+        "Rejected: {rejected} of {ran} trials ({share})",
+        rejected=run_figure(f"{len(data.rejections):,}", "rejected"),
+        ran=run_figure(f"{data.ran:,}", "ran"),
+        share=run_figure(percent(share), "rejected_share"),
     )
     reasons = Counter(
         re.sub(r"\d+(\.\d+)?", "N", reason)
@@ -105,38 +131,34 @@ def _rejected(data: Dataset) -> str:
         for reason in trial.reasons
     )
     if reasons:
-        words += ", for: " + listing(
-            [
-                f"{reason} ({times}×)"
-                for reason, times in sorted(reasons.items(), key=lambda one: -one[1])
-            ],
-            8,
-        )
+        names = sorted(reasons, key=lambda one: -reasons[one])
+        parts += (", for, the commonest first: ", *_comma(names))
     if data.contaminated:
-        words += (
-            f". That is more than {percent(CONTAMINATED_SHARE)}: the run is contaminated"
+        parts += (
+            ". That is more than ",
+            run_figure(percent(CONTAMINATED_SHARE), "limit_of_rejections"),
+            ": the run is contaminated",
         )
-    return words + "."
+    return (*parts, ".")
 
 
-def _ending(run: Run) -> list[str]:
+def _ending(run: Run) -> list[Parts]:
     meaning = {
         "tight": "its intervals were as tight as asked",
         "budget": "its time was up",
         "rounds": "it had done the rounds asked for",
         "interrupted": "it was interrupted",
     }
-    lines = []
+    lines: list[Parts] = []
     if not run.ends:
         lines.append(
-            f"Run {run.name} has no end record: it was killed, or it goes on still."
+            ("Run ", run.name, " has no end record: it was killed, or it goes on still.")
         )
     else:
         end = run.ends[-1]
-        lines.append(
-            f"Run {run.name} stopped after {plural(end.rounds, 'round')} because "
-            f"{meaning[end.reason]}."
-        )
+        rounds = run_figure(plural(end.rounds, "round"), "rounds", run.name)
+        why = f" because {meaning[end.reason]}."
+        lines.append(("Run ", run.name, " stopped after ", rounds, why))
     if len(run.environments) > 1:
         changed = sorted(
             {
@@ -145,16 +167,10 @@ def _ending(run: Run) -> list[str]:
                 for fact in set(one.facts) ^ set(two.facts)
             }
         )
-        lines.append(
-            f"Run {run.name} was resumed {len(run.environments) - 1} times"
-            + (
-                f"; facts that changed meanwhile: {listing(changed, 12)}."
-                if changed
-                else "; no fact changed meanwhile."
-            )
-        )
+        parts: list[str] = ["Run ", run.name, " was resumed; facts that changed meanwhile: "]
+        lines.append((*parts, *(_comma(changed) or ("none",)), "."))
     if run.torn:
-        lines.append(f"Run {run.name} ends in a torn line, which was ignored.")
+        lines.append(("Run ", run.name, " ends in a torn line, which was ignored."))
     return lines
 
 
@@ -173,7 +189,7 @@ def unmeasured(data: Dataset, shown: set[str]) -> list[Block]:
     return blocks or [Paragraph("Everything that was asked for was measured.")]
 
 
-def _skipped(data: Dataset) -> list[tuple[str, ...]]:
+def _skipped(data: Dataset) -> list[Parts]:
     reasons: dict[str, list[str]] = {}
     for trial in data.trials:
         if trial.skipped is not None:
@@ -183,59 +199,45 @@ def _skipped(data: Dataset) -> list[tuple[str, ...]]:
     return [_named(reason, sorted(names)) for reason, names in reasons.items()]
 
 
-def _named(reason: str, names: list[str], most: int = 12) -> tuple[str, ...]:
-    """reason: case, case and 3 more."""
-    parts: list[str] = [f"{reason}: "]
+def _named(reason: str, names: list[str], most: int = 12) -> Parts:
+    """reason: case, case and others."""
+    parts: list[str] = [reason, ": "]
     for index, name in enumerate(names[:most]):
         parts += [", " if index else "", Code(name)]
-    if len(names) > most:
-        parts.append(f" and {len(names) - most} more")
-    return tuple(parts)
+    return (*parts, " and others") if len(names) > most else tuple(parts)
 
 
-def _null(data: Dataset) -> list[tuple[str, ...]]:
-    found: dict[str, dict[str, set[str]]] = {}
+def _null(data: Dataset) -> list[Parts]:
+    found: dict[str, list[str]] = {}
     for case in data.cases.values():
         for trial in case.trials:
             for name, metric in trial.metrics.items():
-                if metric.value is None:
-                    found.setdefault(metric.reason, {}).setdefault(name, set()).add(
-                        case.name
-                    )
+                names = found.setdefault(metric.reason, [])
+                if metric.value is None and name not in names:
+                    names.append(name)
     unrecorded = [
         name
         for name in ("cycles", "instructions")
         if data.cases and not any(name in trial.metrics for trial in data.trials)
     ]
-    items: list[tuple[str, ...]] = (
-        [(f"{listing(unrecorded)} of every case: " f"{data.unrecorded}",)]
+    items: list[Parts] = (
+        [(f"{listing(unrecorded)} of every case: ", data.unrecorded)]
         if unrecorded
         else []
     )
-    for reason, metrics in sorted(found.items()):
-        cases = set().union(*metrics.values())
-        items.append(
-            (
-                f"{listing(sorted(metrics), 12)} of {plural(len(cases), 'case')}: "
-                f"{reason}",
-            )
-        )
-    return items
-
-
-def _failed(data: Dataset) -> list[tuple[str, ...]]:
-    found = Counter(
-        (trial.error, trial.case) for trial in data.trials if trial.error is not None
-    )
-    return [
-        (Code(case), f" ({times}×): {error}")
-        for (error, case), times in sorted(
-            found.items(), key=lambda one: (one[0][1], one[0][0] or "")
-        )
+    return items + [
+        (*_comma(names), ": ", reason) for reason, names in sorted(found.items()) if names
     ]
 
 
-def _never(data: Dataset) -> list[tuple[str, ...]]:
+def _failed(data: Dataset) -> list[Parts]:
+    found = {
+        (trial.case, trial.error) for trial in data.trials if trial.error is not None
+    }
+    return [(Code(case), ": ", error) for case, error in sorted(found)]
+
+
+def _never(data: Dataset) -> list[Parts]:
     accounted = {trial.case for trial in data.trials}
     rejected = {trial.case for trial in data.rejections}
     missing = [name for name in data.selected if name not in accounted]
@@ -246,16 +248,16 @@ def _never(data: Dataset) -> list[tuple[str, ...]]:
     return [_named(reason, names) for reason, names in groups if names]
 
 
-def _absent(data: Dataset) -> list[tuple[str, ...]]:
+def _absent(data: Dataset) -> list[Parts]:
     environment = data.environment
     return [
-        (f"{peer.name}: {peer.reason or 'no reason given'}",)
+        (peer.name, ": ", peer.reason or "no reason given")
         for peer in (environment.peers if environment else ())
         if peer.status == "absent"
     ]
 
 
-def _undrawn(shown: set[str]) -> list[tuple[str, ...]]:
+def _undrawn(shown: set[str]) -> list[Parts]:
     return [
         (
             f"{chart.name} ({chart.heading}): no trial of "

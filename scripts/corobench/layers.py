@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from corobench.blocks import Block, Paragraph, Table
+from corobench.blocks import Block, Measured, Paragraph, Table
 from corobench.dataset import COST, PLACEMENTS, Case, Dataset
 from corobench.estimates import Estimate
 from corobench.style import Theme, linear_axis, new_figure
-from corobench.tables import interval
 from corobench.wording import Code, number, percent
 
 HERE, APART = "same-cpu", "apart"
@@ -119,36 +118,36 @@ def steps(data: Dataset) -> list[Step]:
     ]
 
 
-def sentence(data: Dataset) -> str:
-    found = steps(data)
-    if not found:
-        return "What lies between a switch and two processes is not in these records."
-    first, last = found[0], found[-1]
-    largest = sorted(found[1:], key=lambda step: -step.share)[:3]
-    parts = ", ".join(f"{step.rung.word} {percent(step.share)}" for step in largest)
-    return (
-        f"From {first.rung.word} ({number(first.cost.median)} ns) to a hand-over "
-        f"{last.rung.word} ({number(last.cost.median)} ns) the largest additions, as "
-        f"shares of that gap, are: {parts}."
-    )
+def _at(step: Step) -> tuple[str, str]:
+    return step.case.name, str(step.rung.ops)
+
+
+def _row(found: list[Step], index: int) -> list[str]:
+    step, before = found[index], found[max(index - 1, 0)]
+    low, high = step.cost.low, step.cost.high
+    gap = (*_at(found[0]), *_at(found[-1]))
+    return [
+        step.rung.word,
+        Measured(number(step.cost.median), "rung", *_at(step)),
+        Measured(f"{number(low)} to {number(high)}", "rung-interval", *_at(step))
+        if low is not None
+        else "too few rounds",
+        Measured(number(step.added), "rung-added", *_at(step), *_at(before))
+        if index
+        else "",
+        Measured(percent(step.share), "rung-share", *_at(step), *_at(before), *gap)
+        if index
+        else "",
+        Code(step.case.name),
+        Measured(number(step.rung.ops), "rung-ops", str(step.rung.ops)),
+    ]
 
 
 def table(data: Dataset) -> list[Block]:
     found = steps(data)
     if not found:
         return []
-    rows = [
-        [
-            step.rung.word,
-            number(step.cost.median),
-            interval(step.cost),
-            number(step.added) if index else "",
-            percent(step.share) if index else "",
-            Code(step.case.name),
-            number(step.rung.ops),
-        ]
-        for index, step in enumerate(found)
-    ]
+    rows = [_row(found, index) for index in range(len(found))]
     return [
         Paragraph(
             "One hand-over from flow to flow, by ever more machinery: what each layer "

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""The report as blocks: what was found, whether to believe it, and what is not there.
+"""The report as blocks: the ledger, a section per claim, every figure, and what speaks
+against them.
 
-Everything comes from the Dataset; two runs of this over the same records give the same
-blocks. Foreign text passes through untouched: the renderers escape it.
+Everything comes from the Dataset and the claims; two runs of this over the same records give
+the same blocks. Foreign text passes through untouched: the renderers escape it.
 """
 from __future__ import annotations
 
-from corobench import bank, charts, layers, tables
-from corobench.blocks import Block, Bullets, Paragraph, Picture, Report, Section, Table
+from corobench import bank, charts, layers, ledger, tables
+from corobench.blocks import Block, Bullets, Paragraph, Report, Section, Table
+from corobench.claims import Claims
 from corobench.dataset import COST, Dataset
-from corobench.doubts import trust, unmeasured
-from corobench.summary import sentences
-from corobench.wording import MISSING, listing, percent, plural
+from corobench.doubts import run_figure, trust, unmeasured
+from corobench.wording import MISSING, Code, percent
 
 HEADINGS = {
     "switch": "Switching",
@@ -33,18 +34,25 @@ ORDER = list(HEADINGS)
 OWN_TABLES = {"bank": bank.tables, "layers": layers.table}
 
 
-def build(data: Dataset) -> Report:
-    sections = [Section("In short", _in_short(data))]
-    shown: set[str] = set()
+def build(data: Dataset, claims: Claims) -> Report:
+    found = ledger.rulings(claims, data)
+    sections = [Section("The ledger", [*_source(data), *ledger.summary(claims, found)])]
+    shown_at: dict[str, str] = {}
+    sections += [
+        ledger.section(ruling, claims.published, data, shown_at) for ruling in found
+    ]
     for experiment in sorted(data.experiments(), key=_rank):
         sections.append(
             Section(
-                HEADINGS.get(experiment, experiment), _experiment(data, experiment, shown)
+                f"All figures: {HEADINGS.get(experiment, experiment)}",
+                _experiment(data, experiment, shown_at),
             )
         )
     sections += [
         Section("Can these figures be trusted?", trust(data)),
-        Section("What could not be measured here, and why", unmeasured(data, shown)),
+        Section(
+            "What could not be measured here, and why", unmeasured(data, set(shown_at))
+        ),
         Section("The machine and its settings", _machine(data)),
         Section("How to read this", _reading()),
     ]
@@ -55,21 +63,34 @@ def _rank(experiment: str) -> tuple[int, str]:
     return (ORDER.index(experiment) if experiment in ORDER else len(ORDER), experiment)
 
 
-def _in_short(data: Dataset) -> list[Block]:
-    blocks: list[Block] = [Paragraph(_source(data))]
+def _source(data: Dataset) -> list[Block]:
+    rounds = {(trial.run, trial.round) for trial in data.trials if trial.measured}
+    finished = sum(1 for trial in data.trials if trial.measured)
+    parts: list[str] = ["From "]
+    for index, run in enumerate(data.runs):
+        parts += [", " if index else "run ", Code(run.name)]
+    parts += [
+        ": ",
+        run_figure(f"{len(data.cases):,}", "cases"),
+        " cases, ",
+        run_figure(f"{len(rounds):,}", "rounds_measured"),
+        " rounds, ",
+        run_figure(f"{finished:,}", "finished"),
+        " finished trials. Costs are per op, and lower is better.",
+    ]
+    blocks: list[Block] = [Paragraph(*parts)]
     if data.contaminated:
         blocks.append(
             Paragraph(
-                f"This run is contaminated: {percent(data.rejected_share)} of its trials "
-                f"were thrown away. Do not quote its figures."
+                "This run is contaminated: ",
+                run_figure(percent(data.rejected_share), "rejected_share"),
+                " of its trials were thrown away. Do not quote its figures.",
             )
         )
     if not data.cases:
         blocks.append(
             Paragraph("The records hold no finished trial: there is nothing to report.")
         )
-        return blocks
-    rounds = {(trial.run, trial.round) for trial in data.trials if trial.measured}
     if len(rounds) == 1:
         blocks.append(
             Paragraph(
@@ -77,35 +98,14 @@ def _in_short(data: Dataset) -> list[Block]:
                 "with no interval."
             )
         )
-    blocks.append(Bullets([(sentence,) for sentence in sentences(data)]))
     return blocks
 
 
-def _source(data: Dataset) -> str:
-    rounds = {(trial.run, trial.round) for trial in data.trials if trial.measured}
-    words = (
-        f"From {plural(len(data.runs), 'run')} of {data.machine} "
-        f"({listing([run.name for run in data.runs], 8)}): "
-        f"{plural(len(data.cases), 'case')}, {plural(len(rounds), 'round')}, "
-        f"{plural(sum(1 for trial in data.trials if trial.measured), 'finished trial')}."
-    )
-    return words + " Costs are per op, and lower is better."
-
-
-def _experiment(data: Dataset, experiment: str, shown: set[str]) -> list[Block]:
+def _experiment(data: Dataset, experiment: str, shown_at: dict[str, str]) -> list[Block]:
     blocks: list[Block] = []
     for chart in charts.CHARTS:
-        if experiment in chart.experiments and chart.name not in shown:
-            pictures = charts.render(chart, data)
-            if pictures is not None:
-                shown.add(chart.name)
-                blocks.append(
-                    Picture(
-                        chart.name,
-                        f"Chart: {chart.heading.rstrip('?')}. {chart.reading}",
-                        pictures,
-                    )
-                )
+        if experiment in chart.experiments:
+            blocks += ledger.chart(chart.name, data, "", shown_at)
     if experiment in OWN_TABLES:
         blocks += OWN_TABLES[experiment](data)
     cases = data.of(experiment)
@@ -113,7 +113,7 @@ def _experiment(data: Dataset, experiment: str, shown: set[str]) -> list[Block]:
     others = [case for case in cases if COST not in case.first.metrics]
     for op in dict.fromkeys(case.first.op for case in costs):
         if op:
-            blocks.append(Paragraph(f"One op is: {op}."))
+            blocks.append(Paragraph("One op is: ", op, "."))
         blocks += tables.cost_table(
             [case for case in costs if case.first.op == op], data.unrecorded
         )
@@ -128,26 +128,22 @@ def _machine(data: Dataset) -> list[Block]:
     if environment is None:
         return [Paragraph("There is no environment record.")]
     program, options = environment.program, environment.options
-    settings = [
-        f"{name} = {value}"
-        for name, value in options.items()
-        if name != "filter" and value is not None
-    ]
-    settings += [f"{kind} {pattern}" for kind, pattern in options["filter"]]
+    settings: list[str] = ["Settings"]
+    for name, value in options.items():
+        if name != "filter" and value is not None:
+            settings += [", ", name, " = ", str(value)]
+    for kind, pattern in options["filter"]:
+        settings += [", ", kind, " ", pattern]
     return [
         Bullets(
             [
-                (
-                    f"Run at {environment.time_utc}, profile {environment.profile}, seed "
-                    f"{environment.seed}.",
-                ),
-                (
-                    f"corobench {program['version']}, {program['compiler']}, "
-                    f"{program['options']}.",
-                ),
-                (f"Settings: {listing(settings, 12)}.",),
+                ("Run at ", environment.time_utc, ", profile ", environment.profile,
+                 ", seed ", str(environment.seed), "."),
+                ("corobench ", program["version"], ", ", program["compiler"], ", ",
+                 program["options"], "."),
+                (*settings, "."),
             ]
-        ),
+        ),  # fmt: skip
         Table(
             ["fact", "value", "status"],
             [

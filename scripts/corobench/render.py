@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from corobench.blocks import Report
+from corobench.blocks import Link, Report
 from corobench.wording import Code, markdown, plain
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -48,6 +48,8 @@ def _environment(**options: Any) -> jinja2.Environment:
 
 def _markdown(report: Report) -> str:
     def finalize(value: object) -> str:
+        if isinstance(value, Link):
+            return f"[{markdown(value)}](#{value.target})"
         return value if isinstance(value, Safe) else markdown(value)
 
     def attribute(value: str) -> Safe:
@@ -62,6 +64,8 @@ def _html(report: Report) -> str:
         if isinstance(value, Markup):
             return value
         words = escape(plain(value))
+        if isinstance(value, Link):
+            return Markup(f'<a href="#{escape(value.target)}">{words}</a>')
         return Markup(f"<code>{words}</code>") if isinstance(value, Code) else words
 
     def inline(svg: bytes) -> Markup:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from string import ascii_lowercase
 
-from corobench.blocks import Block, Bullets, Paragraph, Table
+from corobench.blocks import Block, Bullets, Measured, Paragraph, Parts, Table
 from corobench.dataset import COST, STEADY, Case
 from corobench.estimates import Estimate
 from corobench.records import Contract
-from corobench.wording import MISSING, Code, listing, number, size
+from corobench.wording import MISSING, Code, number, size
 
 KERNEL_SWITCHES = ("kernel_switches_voluntary", "kernel_switches_involuntary")
 STEPPED = "instructions_stepped"
@@ -44,7 +44,7 @@ class Notes:
             [
                 Bullets(
                     [
-                        (f"({letter}) {reason}",)
+                        (f"({letter}) ", reason)
                         for reason, letter in self._letters.items()
                     ]
                 )
@@ -54,55 +54,64 @@ class Notes:
         )
 
 
-def interval(found: Estimate | None, word: Callable[[float | None], str] = number) -> str:
+Word = Callable[[float | None], str]
+
+
+def median_cell(case: Case, metric: str, word: Word = number) -> Measured:
+    """For a metric that the case has."""
+    return Measured(word(case.median(metric)), "median", case.name, metric)
+
+
+def interval_cell(case: Case, metric: str, word: Word = number) -> str:
+    found = case.estimate(metric)
     if found is None:
         return MISSING
     if found.low is None or found.high is None:
-        return f"none: n = {found.n}"
-    return f"{word(found.low)} to {word(found.high)}"
+        return "too few rounds"
+    words = f"{word(found.low)} to {word(found.high)}"
+    return Measured(words, "interval", case.name, metric)
+
+
+def trials_cell(case: Case, metric: str) -> Measured:
+    return Measured(str(len(case.values(metric))), "n", case.name, metric)
 
 
 def cost_table(cases: list[Case], unrecorded: str) -> list[Block]:
     """For cases that are a cost per op. `unrecorded`: why records may lack a counter."""
     notes = Notes(unrecorded)
-    rows = []
+    rows: list[list[str]] = []
     for case in cases:
-        found = case.estimate(COST)
         contract = case.contract
-        saves = MISSING if contract is None else contract.saves or "nothing"
-        stored = (
-            MISSING
-            if contract is None or contract.bytes_saved < 0
-            else f"{contract.bytes_saved:,}"
-        )
         rows.append(
             [
                 Code(case.name),
-                number(found.median) if found else notes.mark(case.reason(COST)),
-                interval(found),
-                f"{_cell(case, STEADY, notes)} / {_cell(case, 'cycles', notes)}",
+                _cell(case, COST, notes),
+                interval_cell(case, COST),
+                _cell(case, STEADY, notes),
+                _cell(case, "cycles", notes),
                 _instructions(case, notes),
                 _kernel_switches(case, notes),
-                saves,
-                stored,
-                str(found.n if found else 0),
+                MISSING if contract is None else contract.saves or "nothing",
+                _saved(case),
+                trials_cell(case, COST),
             ]
         )
     headers = [
         "case",
         "median ns/op",
         "95 % interval",
-        "cycles/op, estimated / PMU",
+        "cycles/op, estimated",
+        "cycles/op, PMU",
         "instructions/op",
         "kernel switches/op",
         "contract: saves",
         "bytes",
         "n",
     ]
-    numeric = [False, True, True, True, True, True, False, True, True]
+    numeric = [False, True, True, True, True, True, True, False, True, True]
     if all(case.contract is None for case in cases):
-        headers, numeric = headers[:6] + headers[8:], numeric[:6] + numeric[8:]
-        rows = [row[:6] + row[8:] for row in rows]
+        headers, numeric = headers[:7] + headers[9:], numeric[:7] + numeric[9:]
+        rows = [row[:7] + row[9:] for row in rows]
     return [
         Table(headers, rows, numeric),
         *notes.block(),
@@ -112,8 +121,16 @@ def cost_table(cases: list[Case], unrecorded: str) -> list[Block]:
 
 
 def _cell(case: Case, metric: str, notes: Notes) -> str:
-    value = case.median(metric)
-    return notes.mark(case.reason(metric)) if value is None else number(value)
+    if case.median(metric) is None:
+        return notes.mark(case.reason(metric))
+    return median_cell(case, metric)
+
+
+def _saved(case: Case) -> str:
+    contract = case.contract
+    if contract is None or contract.bytes_saved < 0:
+        return MISSING
+    return Measured(f"{contract.bytes_saved:,}", "contract", case.name)
 
 
 def _instructions(case: Case, notes: Notes) -> str:
@@ -122,7 +139,8 @@ def _instructions(case: Case, notes: Notes) -> str:
     if stepped is None:
         metric = STEPPED if case.reason(STEPPED) else "instructions"
         return _cell(case, metric, notes)
-    return f"{stepped:.0f}" if stepped == round(stepped) else f"{stepped:.3f}"
+    words = f"{stepped:.0f}" if stepped == round(stepped) else f"{stepped:.3f}"
+    return Measured(words, "median", case.name, STEPPED)
 
 
 def _kernel_switches(case: Case, notes: Notes) -> str:
@@ -131,40 +149,44 @@ def _kernel_switches(case: Case, notes: Notes) -> str:
     if not known:
         return notes.mark(case.reason(KERNEL_SWITCHES[0]))
     # Timer ticks and the like, spread over millions of ops: not a property of the op.
-    return "< 0.001" if 0 < abs(sum(known)) < 0.001 else number(sum(known))
+    small = 0 < abs(sum(known)) < 0.001
+    words = "< 0.001" if small else number(sum(known))
+    return Measured(words, "sum", case.name, *KERNEL_SWITCHES)
 
 
 def contract_note(cases: list[Case]) -> list[Block]:
     """What some rows do and others do not."""
     contracts = _contracts(cases)
-    differences = []
+    parts: list[str] = []
     for words, holds in PROMISES:
         doing = [
             name for name, contract in contracts.items() if contract and holds(contract)
         ]
         if 0 < len(doing) < len(contracts):
             others = [name for name in contracts if name not in doing]
-            differences.append(
-                f"{words} by all but {listing(others, 12)}"
-                if len(others) < len(doing)
-                else f"{words} by {listing(doing, 12)} only"
-            )
-    stored = {
-        contract.bytes_saved
-        for contract in contracts.values()
-        if contract and contract.bytes_saved >= 0
-    }
-    if len(stored) > 1:
-        differences.append(f"a switch saves {min(stored):,} to {max(stored):,} bytes")
-    if not differences:
+            few = len(others) < len(doing)
+            parts += [
+                "; " if parts else "",
+                f"{words} by all but " if few else f"{words} only by ",
+                *named(others if few else doing),
+            ]
+    if not parts:
         return []
     return [
         Paragraph(
-            "The contracts are unequal, so these rows do not all do the same work: "
-            + "; ".join(differences)
-            + "."
+            "The contracts are unequal, so these rows do not all do the same work: ",
+            *parts,
+            ".",
         )
     ]
+
+
+def named(names: list[str]) -> Parts:
+    """Names of cases or subjects in a sentence."""
+    parts: list[str] = []
+    for index, name in enumerate(names):
+        parts += [", " if index else "", Code(name)]
+    return tuple(parts)
 
 
 def _contracts(cases: list[Case]) -> dict[str, Contract]:
@@ -193,16 +215,10 @@ def flag_note(cases: list[Case]) -> list[Block]:
         for flag, times in sorted(case.flag_counts().items()):
             if 2 * times > len(case.trials):
                 flagged.setdefault(flag, []).append(case)
-    items: list[tuple[str, ...]] = []
-    for flag, those in flagged.items():
-        parts: list[str] = [f"{flag}: "]
-        for index, case in enumerate(those):
-            parts += [
-                ", " if index else "",
-                Code(case.name),
-                f" ({case.flag_counts()[flag]} of {len(case.trials)})",
-            ]
-        items.append(tuple(parts))
+    items = [
+        (f"{flag}: ", *named([case.name for case in those]))
+        for flag, those in flagged.items()
+    ]
     return (
         [Paragraph("Flagged in more than half of their trials:"), Bullets(items)]
         if items
@@ -226,13 +242,14 @@ def own_table(cases: list[Case]) -> list[Block]:
     for case in cases:
         row: list[str] = [Code(case.name)]
         for name in metrics:
-            found = case.estimate(name)
             word = size if units[name].startswith("B") else number
+            known = case.estimate(name) is not None
             row.append(
-                notes.mark(case.reason(name)) if found is None else word(found.median)
+                median_cell(case, name, word) if known else notes.mark(case.reason(name))
             )
-            row.append(interval(found, word))
-        rows.append([*row, case_notes(case) or MISSING, str(len(case.trials))])
+            row.append(interval_cell(case, name, word))
+        words = Measured(case_notes(case) or MISSING, "notes", case.name)
+        rows.append([*row, words, Measured(str(len(case.trials)), "trials", case.name)])
     headers = ["case"]
     for name in metrics:
         words_of = name.replace("_", " ")
@@ -265,7 +282,7 @@ def _without_idle_columns(table: Table) -> Table:
             header == "95 % interval"
             and all(
                 row[at] == MISSING
-                or row[at].startswith("none")
+                or row[at] == "too few rounds"
                 or row[at] == f"{row[at - 1]} to {row[at - 1]}"
                 for row in table.rows
             )
@@ -298,7 +315,13 @@ def counter_table(cases: list[Case]) -> list[Block]:
     if not moving:
         return []
     rows: list[list[str]] = [
-        [Code(case.name), *[number(case.median(name)) for name in moving]]
+        [
+            Code(case.name),
+            *[
+                MISSING if case.median(name) is None else median_cell(case, name)
+                for name in moving
+            ],
+        ]
         for case in cases
         if any(_is_news(case, name) for name in moving)
     ]

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from corobench import estimates
+from corobench.blocks import Parts
 from corobench.claims import (
     CONTRACT_BYTES,
     MACHINE,
@@ -29,7 +30,7 @@ from corobench.claims import (
 from corobench.dataset import Case, Dataset
 from corobench.estimates import Estimate
 from corobench.expressions import Span, Truth, condition_figures, evaluate, holds
-from corobench.wording import listing
+from corobench.wording import Code, listing
 
 Operand = tuple[str, str]
 Round = tuple[str, int]
@@ -51,7 +52,7 @@ class Ruling:
     claim: Claim
     cases: dict[str, list[Case]]
     found: dict[str, Found] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)  # sentences
+    missing: list[Parts] = field(default_factory=list)  # what, and why
     verdict: str = NOT_TESTABLE
     because: str = ""  # a sentence with {figure}s, or without
 
@@ -63,7 +64,7 @@ class Ruling:
 def judge(claim: Claim, data: Dataset) -> Ruling:
     cases = {name: _resolve(wanted, data) for name, wanted in claim.cases.items()}
     ruling = Ruling(claim, cases)
-    lacking: dict[str, list[str]] = {}
+    lacking: dict[str, list[Parts]] = {}
     for figure in claim.figures.values():
         absent = [
             why
@@ -74,12 +75,10 @@ def judge(claim: Claim, data: Dataset) -> Ruling:
         if found is not None:
             ruling.found[figure.name] = found
         elif not figure.optional:
-            lacking[figure.name] = absent or ["no round has all of its cases"]
+            lacking[figure.name] = absent or [("a round with all cases of ", figure.says)]
     ruling.missing = list(dict.fromkeys(why for one in lacking.values() for why in one))
     if not lacking:
         _decide(ruling)
-    else:
-        ruling.because = f"Missing: {'; '.join(ruling.missing)}."
     return ruling
 
 
@@ -95,27 +94,29 @@ def _resolve(wanted: Sequence[str], data: Dataset) -> list[Case]:
 
 def _absent(
     operand: Operand, claim: Claim, cases: dict[str, list[Case]], data: Dataset
-) -> list[str]:
+) -> list[Parts]:
     """Why an operand has no value here; empty where it has one."""
     name, metric = operand
     if name == MACHINE:
         known = _machine(metric, data) is not None
-        return [] if known else [f"the records do not tell the machine's {metric}"]
+        return [] if known else [("the machine's ", metric, ": not in the records")]
     if not cases[name]:
         return [_why_not_run(claim.cases[name], data)]
     if any(_series(case, metric) for case in cases[name]):
         return []
     first = cases[name][0]
-    return [f"{metric} of {first.name}: {first.reason(metric) or 'not in its records'}"]
+    why = first.reason(metric) or "not in its records"
+    return [(metric, " of ", Code(first.name), ": ", why)]
 
 
-def _why_not_run(wanted: Sequence[str], data: Dataset) -> str:
+def _why_not_run(wanted: Sequence[str], data: Dataset) -> Parts:
     for trial in data.trials:
         if any(fnmatch.fnmatchcase(trial.case, pattern) for pattern in wanted):
-            return f"{trial.case}: {trial.skipped or trial.error}"
+            return (Code(trial.case), ": ", trial.skipped or trial.error or "")
     selected = any(fnmatch.filter(data.selected, pattern) for pattern in wanted)
     why = "no trial of it came to an end" if selected else "not in this run"
-    return f"{listing(list(wanted))}: {why}"
+    names = [part for name in wanted for part in (" or ", Code(name))]
+    return (*names[1:], ": ", why)
 
 
 def _machine(metric: str, data: Dataset) -> float | None:

@@ -15,7 +15,7 @@ LONGEST = 4096  # as long as a sentence of a record may be
 MISSING = "–"
 MINUS = "−"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_CODE_SAFE = re.compile(r"[A-Za-z0-9_./=+,:@%-]+")
+_CODE_SAFE = re.compile(r"[A-Za-z0-9_./=+,:@%*-]+")
 
 
 class Code(str):

@@ -116,7 +116,7 @@ class Report(CommandTest):
         two = self.records_file(small_run(run="r2"), "2.jsonl")
         self.assertIn("from r1, r2", self.report(two, one).stdout)
         self.assertIn(
-            "From 2 runs of synthetic-2cpu", (self.scratch / "REPORT.md").read_text()
+            "From run `r1`, `r2`: ", (self.scratch / "REPORT.md").read_text()
         )
         self.fails(self.report(one, one), 1, "run r1 is in")
         other = self.records_file(small_run(run="r3", machine="other"), "3.jsonl")

@@ -32,7 +32,6 @@ class Ladder(ScratchTest):
         data = self.dataset(records)
         self.assertEqual(layers.steps(data), [])
         self.assertEqual(layers.table(data), [])
-        self.assertIn("not in these records", layers.sentence(data))
 
     def test_kernel_switches_of_both_kinds_from_few_to_many(self) -> None:
         cases = oslevel.oslevel_cases(self.dataset(self.records()))

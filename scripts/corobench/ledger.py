@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""The ledger, and a section for each claim: prediction and outcome side by side.
+
+Nothing here decides: verdicts.py does. A sentence's {figures} become Measured fragments, so
+that none can be printed that the records did not give.
+"""
+from __future__ import annotations
+
+from collections import Counter
+
+from corobench import charts
+from corobench.blocks import (
+    Block,
+    Bullets,
+    Link,
+    Measured,
+    Paragraph,
+    Parts,
+    Picture,
+    Section,
+    Table,
+    said,
+)
+from corobench.claims import Claim, Claims, Published
+from corobench.dataset import Case, Dataset
+from corobench.tables import interval_cell, median_cell
+from corobench.verdicts import Found, Ruling, judge
+from corobench.wording import MISSING, Code, count, number, percent, size
+
+VERDICT_ORDER = ("CONFIRMED", "QUALIFIED", "REFUTED", "NOT TESTABLE HERE")
+CASES_NAMED = 8
+
+
+def anchor(claim: Claim) -> str:
+    return claim.id.lower()
+
+
+def rulings(claims: Claims, data: Dataset) -> list[Ruling]:
+    return [judge(claim, data) for claim in claims.claims]
+
+
+def summary(claims: Claims, found: list[Ruling]) -> list[Block]:
+    verdicts = Counter(ruling.verdict for ruling in found)
+    right = sum(ruling.verdict == ruling.claim.expected for ruling in found)
+    counts = [
+        (Measured(str(verdicts[verdict]), "verdicts", verdict), f" {verdict}")
+        for verdict in VERDICT_ORDER
+        if verdicts[verdict]
+    ]
+    parts: list[str] = [f"The document: {claims.document}. Its claims, settled: "]
+    for index, pair in enumerate(counts):
+        parts += [", " if index else "", *pair]
+    parts += [
+        ". Predictions that came true: ",
+        Measured(str(right), "predictions", "right"),
+        " of ",
+        Measured(str(len(found)), "predictions", "all"),
+        ". Verdicts are computed from the records by predicates that were written before "
+        "the run; each claim's name leads to its section.",
+    ]
+    return [Paragraph(*parts), _ledger(found)]
+
+
+def _ledger(found: list[Ruling]) -> Table:
+    rows: list[list[str]] = [
+        [
+            Link(ruling.claim.id, anchor(ruling.claim)),
+            ruling.claim.title,
+            ruling.verdict,
+            *_deciding(ruling),
+            ruling.claim.expected,
+        ]
+        for ruling in found
+    ]
+    headers = ["", "the document says", "verdict", "deciding figure", "95 % interval",
+               "of what", "predicted"]  # fmt: skip
+    return Table(headers, rows, [False, False, False, True, True, False, False])
+
+
+def _deciding(ruling: Ruling) -> list[str]:
+    found = ruling.deciding
+    if found is None:
+        return [MISSING, MISSING, "its cases are missing: see its section"]
+    return [
+        shown(ruling.claim, found),
+        shown_interval(ruling.claim, found),
+        found.figure.says,
+    ]
+
+
+def section(
+    ruling: Ruling, published: tuple[Published, ...], data: Dataset, shown_at: dict[str, str]
+) -> Section:
+    """shown_at: which section has which chart; a chart is drawn where it comes first."""
+    claim = ruling.claim
+    blocks: list[Block] = [
+        Bullets(
+            [
+                ("The document says", f" ({claim.section}): “", claim.words, "”"),
+                ("Predicted: ", claim.expected, ". ", claim.prediction),
+                ("The experiment: ", claim.experiment),
+            ]
+        )
+    ]
+    for name in claim.charts:
+        blocks += chart(name, data, claim.id, shown_at)
+    if ruling.found:
+        blocks.append(_figures(ruling))
+    blocks.append(Paragraph("Verdict: ", ruling.verdict, ". ", *_because(ruling)))
+    cases = _cases(ruling)
+    if cases:
+        blocks.append(Paragraph(*cases))
+    beside = [one for one in published if claim.id in one.claims]
+    if beside:
+        blocks += [
+            Paragraph("Published elsewhere, on other machines, and ours beside it:"),
+            _published(beside, data),
+        ]
+    blocks += [
+        Paragraph("What could make the verdict wrong:"),
+        Bullets([(threat,) for threat in claim.threats]),
+    ]
+    return Section(f"{claim.id}: {claim.title}", blocks, anchor(claim))
+
+
+def chart(name: str, data: Dataset, owner: str, shown_at: dict[str, str]) -> list[Block]:
+    """The picture, or a link to the section that has it; nothing where it can't be drawn."""
+    place = shown_at.get(name)
+    if place is not None:
+        words = (f"The chart {name} is in ", Link(place, place.lower()), ".")
+        return [Paragraph(*words)] if place and owner else []
+    wanted = next(one for one in charts.CHARTS if one.name == name)
+    pictures = charts.render(wanted, data)
+    if pictures is None:
+        return []
+    shown_at[name] = owner
+    alternative = f"Chart: {wanted.heading.rstrip('?')}. {wanted.reading}"
+    return [Picture(name, alternative, pictures)]
+
+
+def _figures(ruling: Ruling) -> Table:
+    rows: list[list[str]] = [
+        [
+            found.figure.says,
+            shown(ruling.claim, found),
+            shown_interval(ruling.claim, found),
+            Measured(str(found.estimate.n), "figure-n", ruling.claim.id, found.figure.name),
+        ]
+        for found in ruling.found.values()
+    ]
+    return Table(["figure", "value", "95 % interval", "n"], rows, [False, True, True, True])
+
+
+def _because(ruling: Ruling) -> Parts:
+    if ruling.missing:
+        parts = [part for why in ruling.missing for part in ("; ", *why)]
+        return ("Missing: ", *parts[1:], ".")
+    return said(
+        ruling.because,
+        **{name: shown(ruling.claim, found) for name, found in ruling.found.items()},
+    )
+
+
+def _cases(ruling: Ruling) -> list[str]:
+    names = list(
+        dict.fromkeys(case.name for several in ruling.cases.values() for case in several)
+    )
+    parts: list[str] = ["From the cases "] if names else []
+    for index, name in enumerate(names[:CASES_NAMED]):
+        parts += [", " if index else "", Code(name)]
+    if len(names) > CASES_NAMED:
+        parts.append(" and others")
+    return [*parts, "."] if names else []
+
+
+def _published(beside: list[Published], data: Dataset) -> Table:
+    rows: list[list[str]] = []
+    for one in beside:
+        case = next(
+            (data.cases[name] for name in one.cases if name in data.cases), None
+        )
+        rows.append([one.figure, one.where, one.source, *_ours(case, one.metric)])
+    headers = ["published", "where", "source", "ours", "95 % interval", "of"]
+    return Table(headers, rows, [False, False, False, True, True, False])
+
+
+def _ours(case: Case | None, metric: str) -> list[str]:
+    if case is None or case.estimate(metric) is None:
+        return [MISSING, MISSING, MISSING]
+    word = size if case.unit(metric).startswith("B") else number
+    unit = "" if word is size else f" {case.unit(metric)}"
+    value = median_cell(case, metric, word)
+    return [
+        Measured(value + unit, *value.origin, unit),
+        interval_cell(case, metric, word),
+        Code(case.name),
+    ]
+
+
+def in_unit(value: float, unit: str) -> str:
+    if unit == "B":
+        return size(value)
+    if unit == "share":
+        return percent(value)
+    if unit == "count":
+        return count(value)
+    return f"{number(value)} {unit}"
+
+
+def shown(claim: Claim, found: Found) -> Measured:
+    words = in_unit(found.estimate.median, found.figure.unit)
+    return Measured(words, "figure", claim.id, found.figure.name)
+
+
+def shown_interval(claim: Claim, found: Found) -> str:
+    if found.exact:
+        return "exact"
+    low, high = found.estimate.low, found.estimate.high
+    if low is None or high is None:
+        return "too few rounds"
+    unit = found.figure.unit
+    bare = unit if unit in ("B", "share", "count") else ""
+    words = [in_unit(value, bare).strip() for value in (low, high)]
+    return Measured(" to ".join(words), "figure-interval", claim.id, found.figure.name)
+
+
