@@ -27,15 +27,17 @@ struct guest {
 
 /* -------------------------------------------------------------- starting it */
 
-/* The command, the experiment, and each parameter as a word of its own. `params` is cut up. */
-static void arguments(const struct bench_case *spec, char *params,
+/* The command, the experiment, the subject, and each parameter as a word of its own. `params` is
+ * cut up. */
+static void arguments(const struct bench_case *spec, char *subject, char *params,
                       char *argv[ARGUMENTS_MAX])
 {
     char *const *command = spec->arg, *rest = params, *word;
     size_t n = 0;
-    while (*command && n < ARGUMENTS_MAX - 2)
+    while (*command && n < ARGUMENTS_MAX - 3)
         argv[n++] = *command++;
     argv[n++] = (char *)spec->experiment;
+    argv[n++] = subject;
     while (n < ARGUMENTS_MAX - 1 && (word = strsep(&rest, ",")))
         if (*word)
             argv[n++] = word;
@@ -44,7 +46,7 @@ static void arguments(const struct bench_case *spec, char *params,
 
 static _Noreturn void guest_exec(const struct bench_trial *t, int in, int out, pid_t parent)
 {
-    char *argv[ARGUMENTS_MAX], params[256];
+    char *argv[ARGUMENTS_MAX], subject[256], params[256];
     cpu_set_t home;
     CPU_ZERO(&home);
     for (unsigned flow = 0; flow < BENCH_PLACEMENT_CPUS; flow++)
@@ -57,7 +59,8 @@ static _Noreturn void guest_exec(const struct bench_trial *t, int in, int out, p
     dup2(in, 0);
     dup2(out, 1);
     snprintf(params, sizeof params, "%s", bench_case_of(t)->params);
-    arguments(bench_case_of(t), params, argv);
+    snprintf(subject, sizeof subject, "subject=%s", bench_case_of(t)->subject);
+    arguments(bench_case_of(t), subject, params, argv);
     execvp(argv[0], argv);
     dprintf(2, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -283,7 +284,8 @@ static char *run_child(char *const argv[], double timeout_s, char *error, size_t
 
 static bool is_executable_file(const char *path)
 {
-    return access(path, X_OK) == 0;
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
 static bool own_path(char *path, size_t bytes)
@@ -309,6 +311,19 @@ static int not_hidden(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
+/* The peer of which `entry` of the folder tells; false where it tells of none. */
+static bool program_init(struct bench_program *program, const char *folder, const char *entry)
+{
+    bool is_file = strncmp(entry, "peer-", 5) == 0;
+    const char *name = is_file ? entry + 5 : entry;
+    if (strlen(name) >= sizeof program->name)
+        return false;
+    snprintf(program->name, sizeof program->name, "%s", name);
+    snprintf(program->path, sizeof program->path, is_file ? "%s/peer-%s" : "%s/%s/peer-%s",
+             folder, name, name);
+    return is_executable_file(program->path);
+}
+
 size_t bench_programs_find(struct bench_program *programs, size_t capacity)
 {
     char folder[2100];
@@ -321,13 +336,8 @@ size_t bench_programs_find(struct bench_program *programs, size_t capacity)
                                                     : scandir(folder, &names, not_hidden,
                                                               alphasort);
     for (int i = 0; i < found; i++) {
-        struct bench_program *p = &programs[count < capacity ? count : 0];
-        const char *name = names[i]->d_name;
-        if (count < capacity && strlen(name) < sizeof p->name) {
-            snprintf(p->path, sizeof p->path, "%s/%s/peer-%s", folder, name, name);
-            snprintf(p->name, sizeof p->name, "%s", name);
-            count += is_executable_file(p->path);
-        }
+        count += count < capacity &&
+                 program_init(&programs[count], folder, names[i]->d_name);
         free(names[i]);
     }
     free(names);

@@ -34,7 +34,7 @@ struct bench_program {
 };
 
 /* This program itself, and the peers built beside it: executables named
- * peers/NAME/peer-NAME. Returns how many were found (at most `capacity`); 0 when even this
+ * peers/peer-NAME or peers/NAME/peer-NAME. Returns how many were found (at most `capacity`); 0 when even this
  * program's own path is unknown. */
 size_t bench_programs_find(struct bench_program *programs, size_t capacity);
 

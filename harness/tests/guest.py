@@ -104,7 +104,7 @@ class Cases(unittest.TestCase):
         self.assertIn('case 1: "op" is missing or malformed', done.stderr)
 
     def test_another_process_is_not_stepped(self) -> None:
-        done = subprocess.run([LIARS, "count", "liar/honest/way=honest/place=same-cpu"],
+        done = subprocess.run([LIARS, "count", "liar/honest/place=same-cpu"],
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 77)
         self.assertIn("another process does the work", done.stderr)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A peer in another language, honest or lying in every way that a harness must survive.
-guest.py drives it. usage: liar.py liar way=WAY (bench/peers/README.md has the dialogue)"""
+guest.py drives it. usage: liar.py liar subject=WAY (bench/peers/README.md has the dialogue)"""
 
 import json
 import os
@@ -81,4 +81,4 @@ def main(way: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[2].removeprefix("way=")))
+    sys.exit(main(sys.argv[2].removeprefix("subject=")))
