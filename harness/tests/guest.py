@@ -45,7 +45,7 @@ class Liars(unittest.TestCase):
             file = pathlib.Path(folder) / "run.jsonl"
             daemon = pathlib.Path(folder) / "daemon"
             cls.done = subprocess.run(
-                [LIARS, "run", "--output", str(file), "--epoch-ms", "0.05", "--triples", "1",
+                [LIARS, "run", "--output", str(file), "--epoch-ms", "1", "--triples", "3",
                  "--max-rounds", "1", "--trial-timeout", "6"],
                 env=os.environ | {"LIAR_DAEMON": str(daemon)},
                 capture_output=True, text=True, timeout=120, check=False)
