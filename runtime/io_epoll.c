@@ -35,6 +35,7 @@ enum {
     EVENTS_MAX = 256,
     EAGER_MAX = 16, /* attempts that succeed at once before others run */
     UNIX_RETRY_NS = 1000 * 1000,
+    WAIT_MAX_MS = 3600 * 1000,
 };
 
 struct batch {
@@ -315,15 +316,33 @@ static void epoll_wakes(struct coro_worker *worker)
         worker->sched->io.sleeper = NULL;
 }
 
+/* Linux 5.11 counts in ns; Valgrind and older kernels know of ms only: rounded up. */
+static int wait_for(int set, struct epoll_event *events, uint64_t left_ns, bool for_ever)
+{
+    static _Atomic(bool) in_ms;
+    struct timespec left = {.tv_sec = (time_t)(left_ns / 1000000000),
+                            .tv_nsec = (long)(left_ns % 1000000000)};
+    uint64_t left_ms = left_ns / 1000000 + 1;
+    int count;
+
+    if (!in_ms) {
+        count = epoll_pwait2(set, events, EVENTS_MAX, for_ever ? NULL : &left, NULL);
+        if (count >= 0 || errno != ENOSYS)
+            return count;
+        in_ms = true;
+    }
+    if (left_ms > WAIT_MAX_MS)
+        left_ms = WAIT_MAX_MS; /* then look again */
+    return epoll_wait(set, events, EVENTS_MAX, for_ever ? -1 : (int)left_ms);
+}
+
 static void epoll_sleep(struct coro_worker *worker, uint64_t until_ns)
 {
     struct batch *batch = worker->io;
     uint64_t now_ns = coro_now_ns(), left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
-    struct timespec left = {.tv_sec = (time_t)(left_ns / 1000000000),
-                            .tv_nsec = (long)(left_ns % 1000000000)};
 
-    batch->count = epoll_pwait2(worker->sched->io.set, batch->events, EVENTS_MAX,
-                                until_ns == UINT64_MAX ? NULL : &left, NULL);
+    batch->count = wait_for(worker->sched->io.set, batch->events, left_ns,
+                            until_ns == UINT64_MAX);
     if (batch->count < 0)
         batch->count = 0; /* interrupted: the caller looks again anyway */
     for (int i = 0; i < batch->count; i++)

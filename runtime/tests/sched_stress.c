@@ -8,28 +8,17 @@
  * Each round makes a few channels, producers and consumers that reach them in every way there
  * is (plain, try, deadline, select, both kinds of select cases at once), flows that spawn and
  * join trees, flows that are cancelled, one that does not yield for a while, a foreign
- * thread that spawns. Checked: each value sent arrives exactly once; a consumer sees the
+ * thread that spawns; and what is in sched_stress_sync.c and sched_stress_io.c. Checked: each value sent arrives exactly once; a consumer sees the
  * values of one producer on one channel in order; results of joins; nothing deadlocks, which
  * coro_run() would say. The round's seed is printed first, and again on failure.
  */
-#include "coro.h"
+#include "sched_stress.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 enum { CHANNELS_MAX = 6, PRODUCERS_MAX = 12, CONSUMERS_MAX = 8, VALUES = 400, TREE_DEPTH = 4 };
 
-static uint64_t seed;
-
-#define CHECK(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            fprintf(stderr, "sched_stress: seed %" PRIu64 ": line %d: %s\n", seed,         \
-                    __LINE__, #condition);                                                 \
-            abort();                                                                       \
-        }                                                                                  \
-    } while (0)
+uint64_t stress_seed;
 
 struct round {
     struct coro_chan *channels[CHANNELS_MAX];
@@ -45,14 +34,6 @@ struct actor {
     uint32_t sequence[CHANNELS_MAX];                        /* producer: last sent */
     uint32_t seen[PRODUCERS_MAX * 2][CHANNELS_MAX];         /* consumer: last received */
 };
-
-static uint64_t rnd(uint64_t *state, uint64_t below)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return (*state >> 11) % below;
-}
 
 static uint64_t make_value(unsigned producer, unsigned channel, uint32_t sequence)
 {
@@ -299,7 +280,7 @@ static void start_actors(struct round *round, struct actor *actors, struct coro_
 
         actors[i] = (struct actor){
             .round = round,
-            .random = seed * 31 + i * 7919 + 1,
+            .random = stress_seed * 31 + i * 7919 + 1,
             .index = produces ? i : i - round->producers_count,
         };
         handles[i] = coro_spawn(produces ? producer : consumer, &actors[i]);
@@ -310,7 +291,7 @@ static void start_actors(struct round *round, struct actor *actors, struct coro_
 static void *play(void *arg)
 {
     static struct actor actors[PRODUCERS_MAX + CONSUMERS_MAX];
-    struct coro_handle handles[PRODUCERS_MAX + CONSUMERS_MAX], top, hog;
+    struct coro_handle handles[PRODUCERS_MAX + CONSUMERS_MAX], top, hog, others[3];
     struct round *round = arg;
     struct foreigner foreigner = {.sched = coro_sched_self(), .round = round};
     struct coro_chan *quiet = coro_chan_new(8, 0);
@@ -320,11 +301,16 @@ static void *play(void *arg)
     coro_sched_hold(foreigner.sched);
     CHECK(pthread_create(&thread, NULL, foreign_thread, &foreigner) == 0);
     start_actors(round, actors, handles);
+    others[0] = coro_spawn(stress_ring, NULL);
+    others[1] = coro_spawn(stress_locks, NULL);
+    others[2] = coro_spawn(stress_streams, NULL);
     hog = coro_spawn(busy, NULL);
     top = coro_spawn(tree, (void *)TREE_DEPTH);
     cancel_some(quiet);
     CHECK(coro_join(top, &result) == 0 && (uintptr_t)result == 121);
     CHECK(coro_join(hog, NULL) == 0);
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(coro_join(others[i], NULL) == 0);
     for (unsigned i = 0; i < round->producers_count; i++)
         CHECK(coro_join(handles[i], NULL) == 0);
     for (unsigned i = 0; i < round->channels_count; i++)
@@ -339,8 +325,9 @@ static void *play(void *arg)
 static void run_round(unsigned workers)
 {
     struct round round = {0};
-    uint64_t random = seed * 2654435761u + 1;
-    struct coro_options options = {.workers = workers, .no_membarrier = seed % 8 == 7};
+    uint64_t random = stress_seed * 2654435761u + 1;
+    struct coro_options options = {.workers = workers, .no_membarrier = stress_seed % 8 == 7,
+                                   .io = stress_seed % 3 ? CORO_IO_BEST : CORO_IO_EPOLL};
 
     round.channels_count = 1 + (unsigned)rnd(&random, CHANNELS_MAX);
     round.producers_count = 1 + (unsigned)rnd(&random, PRODUCERS_MAX);
@@ -361,14 +348,15 @@ int main(int argc, char **argv)
     uint64_t end_ns = coro_now_ns() + (uint64_t)(seconds * 1e9);
     uint64_t rounds = 0;
 
-    seed = argc > 3 ? strtoull(argv[3], NULL, 0) : coro_now_ns() % 1000000;
-    printf("sched_stress: %u workers, from seed %" PRIu64 "\n", workers, seed);
+    stress_seed = argc > 3 ? strtoull(argv[3], NULL, 0) : coro_now_ns() % 1000000;
+    printf("sched_stress: %u workers, from seed %" PRIu64 "\n", workers, stress_seed);
     fflush(stdout);
     do {
         run_round(workers);
         rounds++;
-        seed++;
+        stress_seed++;
     } while (coro_now_ns() < end_ns);
-    printf("sched_stress: %" PRIu64 " rounds\n", rounds);
+    printf("sched_stress: %" PRIu64 " rounds, up to seed %" PRIu64 "\n", rounds,
+           stress_seed - 1);
     return 0;
 }

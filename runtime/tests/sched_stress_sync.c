@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sched_stress_sync.c: the parts of sched_stress about where flows run, and about locks.
+ */
+#include "sched_stress.h"
+
+/* ---- a ring ------------------------------------------------------------------------------ */
+
+enum { RING_FLOWS = 7, RING_ROUNDS = 30 };
+
+struct member {
+    struct coro_chan *from, *to;
+    bool pinned;
+    unsigned worker;
+};
+
+static void *pass_on(void *arg)
+{
+    const struct member *member = arg;
+    uint64_t token;
+
+    while (coro_chan_recv(member->from, &token) == 0) {
+        CHECK(!member->pinned || coro_worker_index() == member->worker);
+        token++;
+        CHECK(coro_chan_send(member->to, &token) == 0);
+    }
+    CHECK(coro_chan_close(member->to) == 0);
+    return NULL;
+}
+
+/* Pinned here or there, free, or on a shared stack where that can be had. */
+static struct coro_handle spawn_member(struct member *member, uint64_t *random)
+{
+    struct coro_spawn_options options = {.worker = (unsigned)rnd(random, coro_workers())};
+    struct coro_handle handle;
+
+    member->worker = options.worker;
+    member->pinned = options.pinned = rnd(random, 3) > 0;
+    if (rnd(random, 3) == 0)
+        options.policy = CORO_STACK_COPIED;
+    handle = coro_spawn_with(&options, pass_on, member);
+    if (!handle.flow) {
+        options.policy = CORO_STACK_DEFAULT;
+        handle = coro_spawn_with(&options, pass_on, member);
+    }
+    CHECK(handle.flow);
+    return handle;
+}
+
+void *stress_ring(void *unused)
+{
+    struct member *members = calloc(RING_FLOWS, sizeof *members);
+    struct coro_chan *chans[RING_FLOWS + 1];
+    struct coro_handle flows[RING_FLOWS];
+    uint64_t random = stress_seed * 48271 + 11, token = 0;
+
+    for (unsigned i = 0; i <= RING_FLOWS; i++)
+        chans[i] = coro_chan_new(8, rnd(&random, 2));
+    for (unsigned i = 0; i < RING_FLOWS; i++) {
+        members[i] = (struct member){.from = chans[i], .to = chans[i + 1]};
+        flows[i] = spawn_member(&members[i], &random);
+    }
+    for (unsigned i = 0; i < RING_ROUNDS; i++) {
+        CHECK(coro_chan_send(chans[0], &token) == 0);
+        CHECK(coro_chan_recv(chans[RING_FLOWS], &token) == 0);
+    }
+    CHECK(token == RING_FLOWS * RING_ROUNDS);
+    CHECK(coro_chan_close(chans[0]) == 0);
+    for (unsigned i = 0; i < RING_FLOWS; i++)
+        CHECK(coro_join(flows[i], NULL) == 0);
+    for (unsigned i = 0; i <= RING_FLOWS; i++)
+        coro_chan_free(chans[i]);
+    free(members);
+    return NULL;
+}
+
+/* ---- locks -------------------------------------------------------------------------------- */
+
+enum { LOCKERS = 8, LOCKS = 40 };
+
+struct locked {
+    struct coro_mutex mutex;
+    struct coro_semaphore semaphore;
+    struct coro_wait_group group;
+    uint64_t random, count; /* under the mutex */
+    _Atomic(uint64_t) done;
+    _Atomic(unsigned) inside;
+};
+
+static void enter_a_while(struct locked *locked)
+{
+    if (coro_semaphore_acquire(&locked->semaphore))
+        return;
+    CHECK(atomic_fetch_add(&locked->inside, 1) < 3);
+    coro_yield();
+    atomic_fetch_sub(&locked->inside, 1);
+    CHECK(coro_semaphore_release(&locked->semaphore) == 0);
+}
+
+static void *locker(void *arg)
+{
+    struct locked *locked = arg;
+
+    for (unsigned i = 0; i < LOCKS && coro_mutex_lock(&locked->mutex) == 0; i++) {
+        uint64_t count = locked->count, what = rnd(&locked->random, 8);
+
+        if (what == 0)
+            coro_yield();
+        else if (what == 1)
+            (void)coro_sleep_ns(rnd(&locked->random, 20000));
+        locked->count = count + 1;
+        CHECK(coro_mutex_unlock(&locked->mutex) == 0);
+        atomic_fetch_add(&locked->done, 1);
+        if (what == 2)
+            enter_a_while(locked);
+    }
+    CHECK(coro_wait_group_done(&locked->group) == 0);
+    return NULL;
+}
+
+void *stress_locks(void *unused)
+{
+    struct locked *locked = calloc(1, sizeof *locked);
+    struct coro_handle flows[LOCKERS];
+
+    locked->random = stress_seed * 69621 + 13;
+    coro_mutex_init(&locked->mutex);
+    coro_semaphore_init(&locked->semaphore, 3);
+    coro_wait_group_init(&locked->group);
+    CHECK(coro_wait_group_add(&locked->group, LOCKERS) == 0);
+    for (unsigned i = 0; i < LOCKERS; i++)
+        CHECK((flows[i] = coro_spawn(locker, locked)).flow);
+    for (unsigned i = 0; i < LOCKERS; i += 3) {
+        int error = coro_cancel(flows[i]);
+
+        CHECK(error == 0 || error == -ESRCH);
+        coro_yield();
+    }
+    CHECK(coro_wait_group_wait(&locked->group) == 0);
+    for (unsigned i = 0; i < LOCKERS; i++)
+        CHECK(coro_join(flows[i], NULL) == 0);
+    CHECK(locked->count == locked->done && locked->inside == 0);
+    free(locked);
+    return NULL;
+}
