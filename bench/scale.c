@@ -5,93 +5,44 @@
  *  - skynet: a tree of flows, ten children each, six levels, so a million leaves and 111,111
  *    flows above them. A leaf sends its number to its parent's channel, a parent the sum of its
  *    ten. One op is one leaf, with its share of the tree.
+ *  - sieve: the numbers from 2 on go through a chain of filters, one flow for each prime found,
+ *    over channels without a buffer. One op is one prime of the first 100 or 1,000: the more of them,
+ *    the more each costs.
+ *  - ring: 100,000 flows are made, pass one token on, and end. One op is one flow.
+ *  - sum: an array is summed up in parts of 8,192 numbers, a flow for each. One op is one part;
+ *    `serial` is the same without any flow: what is left is adding.
  *
- * The proof: the sum of all numbers is known, and so is the count of leaves, which travels
- * beside it; run() returns the count, or 0 if the sum is wrong.
+ * The proof: the sum of skynet's numbers is known, and so is the count of leaves, which travels
+ * beside it; so are the sum and the number of the primes, by trial division, and the sum of the array.
+ * The token counts the flows that it passed. What is wrong is not counted.
  */
 #include "experiments.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "scale.h"
 #include "stage.h"
 
-enum { LEAVES = 1000000, FANOUT = 10, STACK_BYTES = 4096, STACK_BYTES_SANITIZED = 64 * 1024 };
+enum { STACK_BYTES = 4096, STACK_BYTES_SANITIZED = 64 * 1024 };
 
 struct scale_config {
+    scale_program *program;
+    size_t size;
     unsigned workers;
 };
 
 struct scale_state {
     const struct scale_config *config;
-    struct stage_crew crew;
+    struct stage_crew crew; /* the one flow that begins */
     uint64_t ops;
 };
-
-struct node {
-    struct coro_chan *parent;
-    uint64_t first, leaves; /* the leaves below: their numbers are first, first + 1, ... */
-};
-
-/* What goes up: how many leaves, and the sum of their numbers. */
-struct total {
-    uint64_t leaves, sum;
-};
-
-static void *skynet(void *arg)
-{
-    static const struct coro_spawn_options detached = {.detached = true};
-    struct node self = *(struct node *)arg; /* the parent waits for us, so it still is */
-    struct node child[FANOUT];
-    struct total own = {1, self.first}, theirs;
-    struct coro_chan *chan;
-
-    if (self.leaves == 1) {
-        coro_chan_send(self.parent, &own);
-        return NULL;
-    }
-    own = (struct total){0};
-    chan = coro_chan_new(sizeof theirs, 0);
-    for (unsigned i = 0; chan && i < FANOUT; i++) {
-        /* Of a number of leaves that ten does not divide, the first have one more. */
-        uint64_t first = self.leaves * i / FANOUT, last = self.leaves * (i + 1) / FANOUT;
-
-        child[i] = (struct node){chan, self.first + first, last - first};
-        if (last > first && coro_spawn_with(&detached, skynet, &child[i]).flow)
-            continue;
-        child[i].leaves = 0;
-    }
-    for (unsigned i = 0; chan && i < FANOUT; i++)
-        if (child[i].leaves && !coro_chan_recv(chan, &theirs)) {
-            own.leaves += theirs.leaves;
-            own.sum += theirs.sum;
-        }
-    coro_chan_free(chan);
-    coro_chan_send(self.parent, &own);
-    return NULL;
-}
-
-static uint64_t one_tree(uint64_t leaves)
-{
-    static const struct coro_spawn_options detached = {.detached = true};
-    struct total total = {0};
-    struct coro_chan *chan = coro_chan_new(sizeof total, 0);
-    struct node root = {chan, 0, leaves};
-
-    if (chan && coro_spawn_with(&detached, skynet, &root).flow)
-        coro_chan_recv(chan, &total);
-    coro_chan_free(chan);
-    return total.sum == leaves * (leaves - 1) / 2 ? total.leaves : 0;
-}
 
 static uint64_t scale_work(void *arg, size_t index)
 {
     struct scale_state *s = arg;
-    uint64_t counted = 0;
 
     (void)index;
-    for (uint64_t done = 0; done < s->ops; done += LEAVES)
-        counted += one_tree(s->ops - done < LEAVES ? s->ops - done : LEAVES);
-    return counted;
+    return s->config->program(s->ops, s->config->size);
 }
 
 static void scale_teardown(struct bench_trial *t)
@@ -101,6 +52,7 @@ static void scale_teardown(struct bench_trial *t)
     if (!s)
         return;
     stage_crew_close(&s->crew);
+    scale_discard();
     free(s);
 }
 
@@ -117,7 +69,9 @@ static int scale_setup(struct bench_trial *t)
     s->crew.flows = 1;
     s->crew.work = scale_work;
     s->crew.arg = s;
-    error = stage_crew_open(&s->crew, t, s->config->workers);
+    error = scale_prepare(s->config->program, s->config->size);
+    if (!error)
+        error = stage_crew_open(&s->crew, t, s->config->workers);
     return error ? bench_skip(t, "no %u workers: %s", s->config->workers, strerror(-error)) : 0;
 }
 
@@ -129,19 +83,37 @@ static uint64_t scale_run(struct bench_trial *t, uint64_t ops)
     return stage_crew_run(&s->crew);
 }
 
-#define SKYNET(workers_, places_, flags_, most)                                          \
+#define SCALE(subject_, params_, op_, workers_, places_, flags_, most, profile_, ...)    \
     {                                                                                    \
-        .experiment = "scale", .subject = "coro-skynet",                                 \
-        .params = "leaves=1000000,workers=" #workers_,                                   \
-        .op = "one leaf of the tree, with its share of the flows above it",              \
-        .places = places_, .profile = BENCH_FULL, .flags = flags_,                       \
-        .kernel_switches_max = most, .setup = scale_setup, .run = scale_run,             \
-        .teardown = scale_teardown, .arg = &(const struct scale_config){workers_},       \
-        .ops_multiple = LEAVES,                                                          \
+        .experiment = "scale", .subject = subject_,                                      \
+        .params = params_ ",workers=" #workers_, .op = op_, .places = places_,           \
+        .profile = profile_, .flags = flags_, .kernel_switches_max = most,               \
+        .setup = scale_setup, .run = scale_run, .teardown = scale_teardown,              \
+        .arg = &(const struct scale_config){__VA_ARGS__, workers_},                      \
+        .ops_multiple = SIZE_OF(__VA_ARGS__),                                            \
     }
+/* Whole programs only. */
+#define SIZE_OF(program, size) size
+#define PROGRAM(subject, params, op, profile, program, size)                             \
+    SCALE(subject, params, op, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, profile, program,   \
+          size),                                                                         \
+        SCALE(subject, params, op, 2, BENCH_AT_ANY & ~BENCH_AT(BENCH_SAME_CPU),          \
+              BENCH_THREADS, 0, profile, program, size)
+
+#define SUM_OP "one part of an array, of 8,192 numbers"
 
 const struct bench_case scale_cases[] = {
-    SKYNET(1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01),
-    SKYNET(2, BENCH_AT_ANY & ~BENCH_AT(BENCH_SAME_CPU), BENCH_THREADS, 0),
+    PROGRAM("coro-skynet", "leaves=1000000",
+            "one leaf of the tree, with its share of the flows above it", BENCH_FULL,
+            scale_skynet, 1000000),
+    PROGRAM("coro-sieve", "primes=100", "one prime of the first 100", BENCH_DEFAULT,
+            scale_sieve, 100),
+    PROGRAM("coro-sieve", "primes=1000", "one prime of the first 1,000", BENCH_FULL,
+            scale_sieve, 1000),
+    PROGRAM("coro-ring", "flows=100000", "one flow of a ring: made, passed by, ended",
+            BENCH_FULL, scale_ring, 100000),
+    PROGRAM("coro-sum", "parts=256", SUM_OP, BENCH_DEFAULT, scale_sum, 256),
+    SCALE("serial", "parts=256", SUM_OP, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, BENCH_DEFAULT,
+          scale_serial, 256),
 };
 const size_t scale_case_count = sizeof scale_cases / sizeof *scale_cases;
