@@ -28,6 +28,7 @@ int main(int argc, char **argv)
         {"bank", "what is lost without protection, and what does protection cost?", bank_cases,
          bank_case_count},
         {"scale", "what do programs of very many flows cost?", scale_cases, scale_case_count},
+        {"io", "what does a request to an echo server cost?", io_cases, io_case_count},
         {"layers", "what lies between a switch and two processes with a pipe?", layers_cases,
          layers_case_count},
         {"oslevel", "how often does the kernel switch while flows do?", oslevel_cases,
