@@ -8,6 +8,7 @@
  * no reason to reject a trial (BENCH_PREEMPTS).
  */
 #include "bench.h"
+#include "echo.h"
 #include "flows.h"
 #include "footprint.h"
 #include "libflows.h"
@@ -33,7 +34,7 @@ static uint64_t run(struct bench_trial *t, uint64_t ops)
 static int start(struct bench_trial *t)
 {
     const struct go_config *config = bench_case_of(t)->arg;
-    int err = process_pin(t);
+    int err = process_pin(t, 2);
     if (!err)
         go_start(config->workers);
     return err;
@@ -48,7 +49,7 @@ static int setup(struct bench_trial *t)
         return err;
     if (run(t, WARM_OPS) != WARM_OPS)
         return bench_fail(t, "the first %d operations were not all done", WARM_OPS);
-    return process_pin(t);
+    return process_pin(t, 2);
 }
 
 static int ring_setup(struct bench_trial *t)
@@ -60,12 +61,12 @@ static int ring_setup(struct bench_trial *t)
     if (err)
         return err;
     ring_run(t, config->parameter); /* one lap: all have begun to yield */
-    return process_pin(t);
+    return process_pin(t, 2);
 }
 
 static void teardown(struct bench_trial *t)
 {
-    int strays = process_strays(t);
+    int strays = process_strays(t, 2);
     if (strays < 0)
         bench_fail(t, "reading the threads' CPUs: %s", strerror(-strays));
     else if (strays > 0)
@@ -230,6 +231,7 @@ static const struct bench_case footprint_cases[] = {
 
 #define TABLE(name, question) {#name, question, name##_cases, \
                                sizeof name##_cases / sizeof *name##_cases}
+#define IO_QUESTION "what does a request to an echo server over Go's net package cost?"
 
 int main(int argc, char **argv)
 {
@@ -240,6 +242,7 @@ int main(int argc, char **argv)
         TABLE(counter, "what does a counter under a sync.Mutex cost?"),
         TABLE(scale, "what does a tree of 10^6 goroutines cost?"),
         TABLE(footprint, "what does a parked goroutine weigh?"),
+        {"io", IO_QUESTION, io_cases, io_case_count},
     };
     return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
 }

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static cpu_set_t placement(const struct bench_trial *t)
+static cpu_set_t placement(const struct bench_trial *t, unsigned flows)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
-    for (unsigned flow = 0; flow < 2; flow++)
+    for (unsigned flow = 0; flow < flows; flow++)
         if (bench_cpu(t, flow) < CPU_SETSIZE)
             CPU_SET(bench_cpu(t, flow), &set);
     return set;
@@ -35,10 +35,10 @@ static int strays(pid_t thread, const cpu_set_t *set)
 }
 
 /* Sum of visit() over the threads, the main one left out; the first error ends it. */
-static int each_thread(const struct bench_trial *t,
+static int each_thread(const struct bench_trial *t, unsigned flows,
                        int (*visit)(pid_t thread, const cpu_set_t *set))
 {
-    cpu_set_t set = placement(t);
+    cpu_set_t set = placement(t, flows);
     DIR *tasks = opendir("/proc/self/task");
     if (!tasks)
         return -errno;
@@ -54,14 +54,14 @@ static int each_thread(const struct bench_trial *t,
     return sum;
 }
 
-int process_pin(const struct bench_trial *t)
+int process_pin(const struct bench_trial *t, unsigned flows)
 {
-    int err = each_thread(t, pin);
+    int err = each_thread(t, flows, pin);
     /* Again: a thread may have been started by one that was not pinned yet. */
-    return err ? err : each_thread(t, pin);
+    return err ? err : each_thread(t, flows, pin);
 }
 
-int process_strays(const struct bench_trial *t)
+int process_strays(const struct bench_trial *t, unsigned flows)
 {
-    return each_thread(t, strays);
+    return each_thread(t, flows, strays);
 }
