@@ -4,12 +4,10 @@
  *
  * Flows are found by the list of all ever made, so that one lost by a defect shows too. Others are
  * stopped meanwhile; a flow that runs on one of them goes on until it wants something of
- * the runtime. A parked flow's place is where it goes on; it is named by the dynamic symbol
- * table if that knows it (link with -rdynamic), else given for addr2line.
+ * the runtime, and has no frames here (scripts for a debugger: gdb/coro.py).
  */
 #include "copied.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 
 static const struct coro_worker *runs_on(const struct coro_sched *sched,
@@ -21,21 +19,18 @@ static const struct coro_worker *runs_on(const struct coro_sched *sched,
     return NULL;
 }
 
-static void print_place(FILE *file, void *pc)
+/* Of a copied flow that is away there are no frames, but a place. */
+static void print_frames(FILE *file, const struct coro_sched *sched,
+                         const struct coro_flow *flow)
 {
-    Dl_info info;
-
-    if (!dladdr(pc, &info)) {
-        fprintf(file, " at %p", pc);
-        return;
-    }
-    if (info.dli_sname)
-        fprintf(file, " at %s+%#tx", info.dli_sname, (char *)pc - (char *)info.dli_saddr);
-    fprintf(file, " (%s+%#tx)", info.dli_fname, (char *)pc - (char *)info.dli_fbase);
+    if (flow->policy == CORO_STACK_COPIED)
+        coro_backtrace_top(file, coro_copied_pc(sched->workers[flow->home]->copied, flow));
+    else
+        coro_backtrace(file, &flow->context);
 }
 
 static void print_flow(FILE *file, const struct coro_sched *sched,
-                       const struct coro_flow *flow)
+                       const struct coro_flow *flow, void *first_pc)
 {
     const struct coro_wait *wait =
         atomic_load_explicit(&flow->waiting, memory_order_relaxed);
@@ -53,20 +48,21 @@ static void print_flow(FILE *file, const struct coro_sched *sched,
     }
     if (worker) {
         fprintf(file, "running on worker %u\n", worker->index);
+        if (worker == coro_worker_self())
+            coro_backtrace_self(file, first_pc);
         return;
     }
     fprintf(file, "%s", wait ? wait->why : "runnable");
     if (wait && wait->object)
         fprintf(file, " %p", (const void *)wait->object);
-    print_place(file, flow->policy == CORO_STACK_COPIED
-                          ? coro_copied_pc(sched->workers[flow->home]->copied, flow)
-                          : flow->context.pc);
     fprintf(file, "\n");
+    print_frames(file, sched, flow);
 }
 
 struct listing {
     FILE *file;
     const struct coro_sched *sched;
+    void *first_pc; /* of the flow that asks */
     uint64_t count;
 };
 
@@ -76,13 +72,13 @@ static void list_one(void *arg, struct coro_flow *flow)
 
     if (atomic_load_explicit(&flow->generation, memory_order_relaxed) % 2 == 0)
         return;
-    print_flow(listing->file, listing->sched, flow);
+    print_flow(listing->file, listing->sched, flow, listing->first_pc);
     listing->count++;
 }
 
-static uint64_t print_all(FILE *file, const struct coro_sched *sched)
+static uint64_t print_all(FILE *file, const struct coro_sched *sched, void *first_pc)
 {
-    struct listing listing = {.file = file, .sched = sched};
+    struct listing listing = {.file = file, .sched = sched, .first_pc = first_pc};
 
     for (struct coro_flow *flow = sched->all; flow; flow = flow->all_next)
         list_one(&listing, flow);
@@ -98,7 +94,7 @@ void coro_dump(FILE *file)
     coro_world_stop(sched);
     coro_spin_lock(&sched->pool_lock);
     fprintf(file, "coro: all flows, on %u workers\n", sched->workers_count);
-    count = print_all(file, sched);
+    count = print_all(file, sched, __builtin_return_address(0));
     fprintf(file, "coro: %" PRIu64 " flows\n", count);
     coro_spin_unlock(&sched->pool_lock);
     coro_world_resume(sched);
@@ -107,7 +103,7 @@ void coro_dump(FILE *file)
 void coro_report_deadlock(struct coro_sched *sched)
 {
     fprintf(stderr, "coro: deadlock: all flows are asleep, and nothing will wake one\n");
-    print_all(stderr, sched);
+    print_all(stderr, sched, NULL);
 }
 
 /* No fast path counts: all that was queued, less what is there still or went elsewhere. */

@@ -223,6 +223,11 @@ void coro_io_chore(struct coro_worker *worker); /* a poller is open. In the doma
 /* blocking.c */
 void coro_helpers_end(struct coro_sched *sched); /* all flows have ended */
 
+/* backtrace.c: to `file`, a line a frame. */
+void coro_backtrace(FILE *file, const struct coro_context *from); /* which is suspended */
+void coro_backtrace_self(FILE *file, void *first_pc); /* one's own, from that frame on */
+void coro_backtrace_top(FILE *file, const void *pc);
+
 /* dump.c */
 void coro_report_deadlock(struct coro_sched *sched);
 

@@ -9,11 +9,27 @@
 
 #include "child.h"
 
-static void *receives(void *arg)
+void *receives(void *arg);
+int receive_deep(struct coro_chan *chan, unsigned depth);
+
+static int (*volatile deeper)(struct coro_chan *chan, unsigned depth) = receive_deep;
+
+/* As it says, whatever the compiler knows of inlining, cloning and tail calls. */
+int receive_deep(struct coro_chan *chan, unsigned depth)
 {
     uint64_t value;
+    int result = depth ? deeper(chan, depth - 1) : coro_chan_recv(chan, &value);
 
-    return (void *)(intptr_t)coro_chan_recv(arg, &value);
+    __asm__ volatile("");
+    return result;
+}
+
+void *receives(void *arg)
+{
+    int result = deeper(arg, 3);
+
+    __asm__ volatile("");
+    return (void *)(intptr_t)result;
 }
 
 static void *nothing(void *arg)
@@ -60,6 +76,30 @@ Test(dump, deadlock_report_lists_flows_and_places, .timeout = 60)
     }
 }
 
+enum { FIRST_FRAMES = 2 + (CORO_ANNOTATED ? 1 : 0) }; /* with which each flow begins */
+
+/* After the line at `from` come these frames, and those. */
+static void expect_frames(const char *from, const char *const *names, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        char start[80];
+
+        from = from ? strstr(from, "\n") : NULL;
+        from = from ? from + 1 : NULL;
+        snprintf(start, sizeof start, "      #%u %s+0x", i, names[i]);
+        cr_expect(from && strncmp(from, start, strlen(start)) == 0, "%s, not: %s", start,
+                  from);
+    }
+    for (unsigned i = 0; i <= FIRST_FRAMES; i++) {
+        from = from ? strstr(from + 1, "\n") : NULL;
+        cr_expect_eq(from && strncmp(from + 1, "      #", 7) == 0, i < FIRST_FRAMES, "%s",
+                     from);
+    }
+}
+
+static const char *const deep[] = {"receive_deep", "receive_deep", "receive_deep",
+                                   "receive_deep", "receives"};
+
 IN_FLOWS(dump, lists_every_state)
 {
     struct coro_chan *chan = coro_chan_new(8, 0);
@@ -75,6 +115,7 @@ IN_FLOWS(dump, lists_every_state)
     fclose(file);
     cr_expect_not_null(strstr(text, "main, stack 0: running on worker"), "%s", text);
     cr_expect_not_null(strstr(text, "receiving from a channel"), "%s", text);
+    expect_frames(strstr(text, "parked, stack"), deep, 5);
     cr_expect_not_null(strstr(text, "ended, not joined"), "%s", text);
     cr_expect_not_null(strstr(text, "coro: 3 flows"), "%s", text);
     free(text);
