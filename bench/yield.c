@@ -42,7 +42,7 @@ struct yield_state {
     size_t started, numbered;
     size_t turn;    /* whose it is when run() begins */
     uint64_t ops;   /* of this run, for two workers */
-    uint64_t *left; /* turns until the flow leaves to the harness */
+    uint64_t *left; /* turns until the flow leaves to the harness, and one */
 };
 
 /* ---- one worker ---------------------------------------------------------------------- */
@@ -51,10 +51,8 @@ struct yield_state {
     static SWITCH_FRAME void name(uint64_t *left)          \
     {                                                      \
         align;                                             \
-        while (*left) {                                    \
-            --*left;                                       \
+        while (--*left)                                    \
             coro_yield();                                  \
-        }                                                  \
     }
 
 YIELD_LOOP(yield_here, SWITCH_ALIGN)
@@ -101,8 +99,8 @@ static void yield_lead(void *arg)
     s->refused = spawned < s->config->flows;
     s->ending = s->refused;
     s->numbering = true;
-    for (size_t i = 1; i < s->config->flows; i++)
-        s->left[i] = s->ending ? 0 : FOREVER;
+    for (size_t i = 0; i < s->config->flows; i++)
+        s->left[i] = i == 0 || s->ending ? 1 : FOREVER;
     yield_by_turns(s, false);
 }
 
@@ -113,7 +111,7 @@ static uint64_t yield_run_turns(struct yield_state *s, uint64_t ops)
 
     for (size_t i = 0; i < flows; i++)
         s->left[i] = FOREVER;
-    s->left[last] = ops / flows;
+    s->left[last] = ops / flows + 1;
     stage_enter(&s->stage);
     for (size_t i = 0; i < flows; i++)
         total += (i == last ? ops / flows : FOREVER) - s->left[i];
@@ -149,8 +147,8 @@ static void yield_teardown(struct bench_trial *t)
     if (!s)
         return;
     s->ending = true;
-    if (s->left)
-        memset(s->left, 0, s->config->flows * sizeof *s->left);
+    for (size_t i = 0; s->left && i < s->config->flows; i++)
+        s->left[i] = 1;
     if (s->config->workers == 1)
         stage_close(&s->stage);
     else

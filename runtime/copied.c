@@ -386,12 +386,9 @@ static void bring_image_back(struct coro_copied *copied, struct coro_flow *flow)
     memcpy(copied->going_on.sp, image->frames, image->bytes);
 }
 
-/* Where a switch to a flow that is away leads, in the domain. */
-static struct coro_context *arrive(void *arg)
+/* In the domain. */
+static struct coro_context *bring_back(struct coro_copied *copied, struct coro_flow *flow)
 {
-    struct coro_copied *copied = arg;
-    struct coro_flow *flow = coro_worker_self()->current;
-
     if (copied->occupant)
         put_away(copied, copied->occupant);
     copied->occupant = flow;
@@ -408,6 +405,17 @@ static struct coro_context *arrive(void *arg)
     return &copied->going_on;
 }
 
+/* Where a switch to a flow that is away leads. Nobody else uses what is returned. */
+static struct coro_context *arrive(void *arg)
+{
+    struct coro_copied *copied = arg;
+    struct coro_worker *worker = coro_enter_sure();
+    struct coro_context *to = bring_back(copied, worker->current);
+
+    coro_leave_worker(worker);
+    return to;
+}
+
 /* Its frame is the same for each flow, so that it need not be kept: it finds the flow anew. */
 static struct coro_context *copied_main(void *arg)
 {
@@ -418,11 +426,8 @@ static struct coro_context *copied_main(void *arg)
 
     flow->body = NULL; /* from here on: an image */
     copied->base = coro_arch_sp();
-    coro_leave();
     coro_arch_clear_kept();
-    value = body(value);
-    /* Not left by a jump: coro_flow_finish() would run in place of this frame. */
-    return coro_fresh(coro_flow_finish(coro_worker_self()->current, value));
+    coro_flow_finish(coro_worker_self()->current, body(value));
 }
 
 void coro_copied_begin(struct coro_flow *flow, const struct coro_worker *worker)

@@ -104,6 +104,20 @@ void coro_enter_slow(struct coro_worker *worker)
     }
 }
 
+/* Also takes away what the owner's last yield left in `critical`: the slots may be moved now.
+ * By compare and swap, as the owner may just be knocking at its own door. */
+static bool is_out(struct coro_worker *worker)
+{
+    uintptr_t critical = atomic_load_explicit(&worker->critical, memory_order_acquire);
+
+    if (coro_is_inside(critical, atomic_load_explicit(&worker->slot, memory_order_acquire)))
+        return false;
+    if (critical)
+        atomic_compare_exchange_strong_explicit(&worker->critical, &critical, 0,
+                                                memory_order_relaxed, memory_order_relaxed);
+    return true;
+}
+
 static void stop_locked(struct coro_worker *worker)
 {
     unsigned spins = 0;
@@ -111,7 +125,7 @@ static void stop_locked(struct coro_worker *worker)
     atomic_store_explicit(&worker->stopped, 1, memory_order_relaxed);
     atomic_store_explicit(&worker->key, 0, memory_order_relaxed);
     barrier_everywhere();
-    while (atomic_load_explicit(&worker->critical, memory_order_acquire))
+    while (!is_out(worker))
         coro_relax(&spins);
 }
 

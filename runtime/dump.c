@@ -106,15 +106,14 @@ void coro_report_deadlock(struct coro_sched *sched)
     print_all(stderr, sched, NULL);
 }
 
-/* No fast path counts: all that was queued, less what is there still or went elsewhere. */
+/* No fast path counts: all that left a queue, by what the queues know of themselves. */
 static uint64_t dispatched(const struct coro_worker *worker)
 {
-    uint64_t front = (worker->refills + 1) * CORO_FRONT_BUDGET -
-                     (uint64_t)atomic_load(&worker->front_budget);
-    uint64_t ring = atomic_load(&worker->tail) - 1; /* starts at 1 */
+    uint64_t pushed = atomic_load(&worker->refills) * (CORO_FRONT_BUDGET + 1) +
+                      CORO_FRONT_BUDGET - (uint64_t)worker->front_budget;
 
-    return front + ring - worker->lost - atomic_load(&worker->front_count) -
-           (atomic_load(&worker->tail) - atomic_load(&worker->head));
+    return pushed - atomic_load(&worker->front_count) + coro_ring_popped(worker) -
+           worker->lost;
 }
 
 int coro_counters(unsigned worker, struct coro_counters *counters)

@@ -14,28 +14,21 @@
 
 CORO_INLINE void coro_yield(void)
 {
-    struct coro_worker *worker = coro_enter();
-    uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&worker->tail, memory_order_relaxed);
+    struct coro_worker *worker = coro_worker_self();
+    struct coro_flow **slot = atomic_load_explicit(&worker->slot, memory_order_relaxed);
     struct coro_flow *next;
 
-    if (coro_likely(coro_key(worker) == (uintptr_t)worker && head != tail &&
-                    tail % CORO_RING_ROUND != 0 &&
-                    atomic_load_explicit(&worker->front_count, memory_order_relaxed) == 0)) {
-        /* One out before one in: there is room even when the ring is full. */
-        next = worker->ring[head & worker->ring_mask];
-        worker->ring[tail & worker->ring_mask] = worker->current;
-        if (tail - head > 4 * CORO_PREFETCH_AHEAD)
-            coro_prefetch_flow(
-                worker->ring[(head + CORO_PREFETCH_AHEAD) & worker->ring_mask]);
-        atomic_store_explicit(&worker->head, head + 1, memory_order_relaxed);
-        atomic_store_explicit(&worker->tail, tail + 1, memory_order_relaxed);
-    } else {
-        next = coro_yield_slow(worker);
-        if (!next)
-            return;
+    coro_enter_yield(worker, slot);
+    if (coro_likely(coro_key(worker) == (uintptr_t)worker &&
+                    slot < atomic_load_explicit(&worker->slot_limit, memory_order_relaxed))) {
+        __builtin_prefetch(slot[CORO_PREFETCH_AHEAD]); /* the words that a switch loads */
+        coro_switch_yield(worker, slot);
+        return;
     }
-    coro_switch_flow(worker, next);
+    next = coro_yield_slow(worker);
+    worker = coro_worker_self(); /* cheaper than keeping it over the call */
+    if (next)
+        coro_switch_flow(worker, worker->current, next, false);
 }
 
 struct coro_flow *coro_chan_send_slow(struct coro_chan *chan, const void *element,
@@ -80,7 +73,7 @@ CORO_INLINE int coro_chan_send(struct coro_chan *chan, const void *element)
     if (!next)
         next = coro_chan_send_slow(chan, element, &wait);
     if (next)
-        coro_switch_flow(worker, next);
+        coro_switch_park(worker, next);
     return wait.result;
 }
 
@@ -110,7 +103,7 @@ CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element)
     if (!next)
         next = coro_chan_recv_slow(chan, element, &wait);
     if (next)
-        coro_switch_flow(worker, next);
+        coro_switch_park(worker, next);
     return wait.result;
 }
 
@@ -144,7 +137,7 @@ CORO_INLINE int coro_select_run(struct coro_case *cases, size_t count, uint64_t 
     next = coro_select_begin(&select);
     if (!next)
         return select.index;
-    coro_switch_flow(coro_worker_self(), next);
+    coro_switch_park(coro_worker_self(), next);
     return coro_select_end(&select);
 }
 
@@ -189,7 +182,7 @@ CORO_INLINE int coro_join(struct coro_handle handle, void **result)
 
     if (!next)
         return error;
-    coro_switch_flow(coro_worker_self(), next);
+    coro_switch_park(coro_worker_self(), next);
     return wait.result;
 }
 
@@ -213,7 +206,7 @@ CORO_INLINE int coro_mutex_lock(struct coro_mutex *mutex)
     do {
         next = coro_mutex_lock_slow(mutex, &wait, overtaken);
         if (next)
-            coro_switch_flow(coro_worker_self(), next);
+            coro_switch_park(coro_worker_self(), next);
         overtaken = true;
     } while (wait.result == -EAGAIN);
     return wait.result;

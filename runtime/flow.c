@@ -112,9 +112,9 @@ static void policy_end(struct coro_worker *worker, struct coro_flow *flow)
         coro_copied_end(worker, flow);
 }
 
-/* In the domain, on the flow's own stack. What to switch to. Who waits to join is given the
- * result at once, so that it has nothing left to do. */
-struct coro_context *coro_flow_finish(struct coro_flow *flow, void *result)
+/* On the flow's own stack. Who waits to join is given the result at once, so that it has
+ * nothing left to do. */
+_Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
 {
     struct coro_worker *worker = coro_enter();
     bool locked = coro_acquire(worker, &flow->object);
@@ -141,8 +141,15 @@ struct coro_context *coro_flow_finish(struct coro_flow *flow, void *result)
         next = coro_park_unlocking(worker, &flow->object);
     else
         next = coro_next(worker);
+#ifdef CORO_ARCH_LEAVES
+    coro_arch_switch_last(worker, next, locked);
+#else
     worker->current = next;
-    return &next->context;
+#if CORO_ANNOTATED
+    coro_annotate_finish(&flow->context, &next->context);
+#endif
+    coro_arch_jump(&next->context);
+#endif
 }
 
 static struct coro_context *flow_main(void *arg)
@@ -150,18 +157,12 @@ static struct coro_context *flow_main(void *arg)
     struct coro_flow *flow = arg;
 
     coro_leave();
-    return coro_flow_finish(flow, flow->body(flow->value));
+    coro_flow_finish(flow, flow->body(flow->value));
 }
 
 _Noreturn void coro_exit(void *result)
 {
-    struct coro_flow *self = coro_worker_self()->current;
-    struct coro_context *to = coro_flow_finish(self, result);
-
-#if CORO_ANNOTATED
-    coro_annotate_finish(&self->context, to);
-#endif
-    coro_arch_jump(to);
+    coro_flow_finish(coro_worker_self()->current, result);
 }
 
 /* ---- spawning ---------------------------------------------------------------------- */
@@ -482,6 +483,6 @@ int coro_block_for_ever(const char *why)
         return -ECANCELED;
     }
     coro_wait_begin(worker, &wait, NULL, &nobody, NULL, why);
-    coro_switch_flow(worker, coro_park(worker, NULL, false));
+    coro_switch_park(worker, coro_park(worker, NULL, false));
     return wait.result;
 }

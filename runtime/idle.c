@@ -145,15 +145,9 @@ static void wake_everyone(struct coro_sched *sched)
 
 static uint64_t tick(struct coro_worker *worker)
 {
-    return atomic_load_explicit(&worker->head, memory_order_relaxed) * 1024 +
-           (uint64_t)atomic_load_explicit(&worker->front_budget, memory_order_relaxed) * 512 +
+    return (uint64_t)atomic_load_explicit(&worker->slot, memory_order_relaxed) * 128 +
+           atomic_load_explicit(&worker->refills, memory_order_relaxed) * 512 +
            atomic_load_explicit(&worker->front_count, memory_order_relaxed);
-}
-
-static uint64_t ring_count(struct coro_worker *worker)
-{
-    return atomic_load_explicit(&worker->tail, memory_order_relaxed) -
-           atomic_load_explicit(&worker->head, memory_order_relaxed);
 }
 
 /* The victim has not switched between two looks that lie apart. */
@@ -184,16 +178,14 @@ static bool is_pinned(const struct coro_flow *flow)
 /* The victim's domain is stopped. Half of its ring; pinned flows go back to the end. */
 static unsigned take_ring(struct coro_worker *victim, struct coro_flow **loot)
 {
-    uint64_t head = atomic_load_explicit(&victim->head, memory_order_relaxed);
-    uint64_t want = (ring_count(victim) + 1) / 2;
+    uint64_t want = (coro_ring_count(victim) + 1) / 2;
     unsigned taken = 0;
 
     if (want > STEAL_MAX)
         want = STEAL_MAX;
     for (uint64_t i = 0; i < want; i++) {
-        struct coro_flow *flow = victim->ring[head++ & victim->ring_mask];
+        struct coro_flow *flow = coro_ring_pop(victim);
 
-        atomic_store_explicit(&victim->head, head, memory_order_relaxed);
         if (is_pinned(flow)) {
             coro_ring_push(victim, flow);
             victim->lost++;
@@ -207,11 +199,11 @@ static unsigned take_ring(struct coro_worker *victim, struct coro_flow **loot)
 /* The oldest half of its front stack. */
 static unsigned take_front(struct coro_worker *victim, struct coro_flow **loot)
 {
-    uint32_t count = atomic_load_explicit(&victim->front_count, memory_order_relaxed);
-    uint32_t want = (count + 1) / 2;
+    uint64_t count = atomic_load_explicit(&victim->front_count, memory_order_relaxed);
+    uint64_t want = (count + 1) / 2;
     unsigned taken = 0, kept = 0;
 
-    for (uint32_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++)
         if (taken < want && !is_pinned(victim->front[i]))
             loot[taken++] = victim->front[i];
         else
@@ -237,7 +229,7 @@ static void take_inbox(struct coro_worker *victim)
 static void wake_if_left(struct coro_worker *victim)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (ring_count(victim) && atomic_load_explicit(&victim->asleep, memory_order_relaxed))
+    if (coro_ring_count(victim) && atomic_load_explicit(&victim->asleep, memory_order_relaxed))
         coro_wake_worker(victim);
 }
 
@@ -278,7 +270,7 @@ static bool steal(struct coro_worker *self, uint64_t now_ns)
 
     for (unsigned i = 0; i < sched->workers_count; i++) {
         struct coro_worker *victim = sched->workers[(start + i) % sched->workers_count];
-        bool has_ring = ring_count(victim) > 0;
+        bool has_ring = coro_ring_count(victim) > 0;
         bool stuck;
 
         if (victim == self || !(has_ring || atomic_load(&victim->front_count) ||
@@ -374,7 +366,7 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
     atomic_fetch_add_explicit(&sched->asleep, 1, memory_order_relaxed);
     until_ns = atomic_load(&sched->timers.first_ns); /* whoever added one sleeps or runs */
     atomic_thread_fence(memory_order_seq_cst); /* pairs with wake_if_left() */
-    again = atomic_load_explicit(&self->inbox, memory_order_seq_cst) || ring_count(self) ||
+    again = atomic_load_explicit(&self->inbox, memory_order_seq_cst) || coro_ring_count(self) ||
             atomic_load_explicit(&sched->stop, memory_order_relaxed);
     if (again) {
         mark_awake(sched, self);
@@ -449,8 +441,7 @@ static bool run_queued(struct coro_worker *self)
             return ran;
         }
         ran = true;
-        self->current = next;
-        coro_switch_inline(&self->idle.context, &next->context);
+        coro_switch_flow(self, &self->idle, next, false);
         arrive(self);
     }
 }

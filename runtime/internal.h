@@ -184,6 +184,8 @@ CORO_INLINE struct coro_flow *coro_park(struct coro_worker *worker,
 void coro_wake_back(struct coro_worker *worker, struct coro_flow *flow); /* last in line */
 struct coro_flow **coro_ring_new(struct coro_worker *worker, uint32_t room); /* or NULL */
 void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow);
+uint64_t coro_ring_count(const struct coro_worker *worker); /* outside: a peek */
+uint64_t coro_ring_popped(const struct coro_worker *worker);
 void coro_chores(struct coro_worker *worker);
 /* Anywhere: */
 void coro_inbox_push(struct coro_worker *worker, struct coro_flow *flow);
@@ -195,7 +197,7 @@ uint64_t coro_random(struct coro_worker *worker);
 void coro_idle(struct coro_worker *worker); /* the idle flow; returns when the run is over */
 
 /* flow.c */
-struct coro_context *coro_flow_finish(struct coro_flow *flow, void *result);
+_Noreturn void coro_flow_finish(struct coro_flow *flow, void *result);
 struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, void *arg);
 /* Waits that are claimed: see coro_wait.claim. In the domain. */
 uint64_t coro_claim_open(struct coro_flow *flow);

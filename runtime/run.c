@@ -15,7 +15,7 @@
 
 #include "fatal.h"
 
-enum { RING_FIRST = 256 };
+enum { RING_FIRST = 1024 };
 
 static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct coro_worker *retired; /* by retired_next */
@@ -67,10 +67,10 @@ static void worker_retire(struct coro_worker *worker)
 static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, unsigned index)
 {
     atomic_store(&worker->front_count, 0);
-    atomic_store(&worker->front_budget, CORO_FRONT_BUDGET);
-    atomic_store(&worker->head, 0);
-    atomic_store(&worker->tail, 1); /* not on a round number, head neither */
-    atomic_store(&worker->head, 1);
+    worker->front_budget = CORO_FRONT_BUDGET;
+    atomic_store(&worker->slot, worker->ring);
+    atomic_store(&worker->slot_limit, NULL);
+    atomic_store(&worker->span, 0);
     atomic_store(&worker->inbox, NULL);
     atomic_store(&worker->asleep, 0);
     memset(&worker->idle, 0, sizeof worker->idle);
@@ -84,14 +84,20 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->spawned = worker->finished = 0;
     worker->index = index;
     worker->hungry_at_ns = worker->backoff_ns = worker->stole_at_ns = 0;
-    worker->refills = worker->lost = 0;
+    atomic_store(&worker->refills, 0);
+    worker->lost = 0;
     worker->chores = worker->steals = worker->stolen = 0;
     worker->parks_idle = worker->sleeps = worker->wakes = 0;
     worker->wakeable = false;
     worker->eager = 0;
     worker->polled_at_ns = 0;
     worker->io = NULL;
-    worker->ring_mask = RING_FIRST - 1;
+    worker->ring_room = RING_FIRST;
+    worker->laps = 0;
+    worker->lay = 0;
+    worker->round = 0;
+    worker->round_from_ns = 0;
+    worker->laid = NULL;
     atomic_store(&worker->key, coro_asymmetric ? (uintptr_t)worker : 0);
 }
 

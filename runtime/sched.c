@@ -8,6 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+
+enum {
+    RING_FREE_MIN = 16, /* slots: turns are laid out there */
+    LAY_FIRST = 8,
+    LAY_MAX = 512,
+    ROUND_MIN = 16, /* turns */
+    ROUND_MAX = 512,
+    ROUND_MIN_NS = 1000,
+    ROUND_MAX_NS = 10 * 1000,
+};
+
 __thread struct coro_worker *coro_worker_tls;
 
 uint64_t coro_random(struct coro_worker *worker) /* xorshift64* */
@@ -21,68 +32,186 @@ uint64_t coro_random(struct coro_worker *worker) /* xorshift64* */
     return x * UINT64_C(0x2545f4914f6cdd1d);
 }
 
+/* ---- the ring ------------------------------------------------------------------------ */
+
 struct coro_flow **coro_ring_new(struct coro_worker *worker, uint32_t room)
 {
-    struct coro_flow **ring = malloc(room * sizeof(struct coro_flow *));
+    uint64_t slots = (uint64_t)room + CORO_PREFETCH_AHEAD;
+    struct coro_flow **ring = malloc(slots * sizeof(struct coro_flow *));
 
     /* Slots are prefetched before they are used: of NULL that would be a page walk each. */
-    for (uint32_t i = 0; ring && i < room; i++)
+    for (uint64_t i = 0; ring && i < slots; i++)
         ring[i] = &worker->idle;
     return ring;
 }
 
-/* Twice the room. Flows keep their logical positions, head to tail. */
+uint64_t coro_ring_count(const struct coro_worker *worker)
+{
+    ptrdiff_t span = atomic_load_explicit(&worker->span, memory_order_relaxed);
+
+    return (uint64_t)(span / (ptrdiff_t)sizeof(struct coro_flow *)) & (worker->ring_room - 1);
+}
+
+static struct coro_flow **ring_slot(const struct coro_worker *worker, uint64_t from_oldest)
+{
+    struct coro_flow **slot = atomic_load_explicit(&worker->slot, memory_order_relaxed);
+    uint64_t at = (uint64_t)(slot - worker->ring) + from_oldest;
+
+    return &worker->ring[at & (worker->ring_room - 1)];
+}
+
+/* Puts the head and the tail of the ring somewhere. */
+static void ring_set(struct coro_worker *worker, struct coro_flow **slot,
+                     struct coro_flow **tail)
+{
+    atomic_store_explicit(&worker->slot, slot, memory_order_relaxed);
+    atomic_store_explicit(&worker->span, (char *)tail - (char *)slot, memory_order_relaxed);
+}
+
+/* Twice the room. False without memory. */
 static bool ring_grow(struct coro_worker *worker)
 {
-    uint32_t room = worker->ring_mask + 1;
-    uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
-    struct coro_flow **ring = coro_ring_new(worker, 2 * room);
+    uint64_t count = coro_ring_count(worker);
+    struct coro_flow **ring = coro_ring_new(worker, 2 * worker->ring_room);
 
     if (!ring)
         return false;
-    for (uint64_t i = head; i < head + room; i++)
-        ring[i & (2 * room - 1)] = worker->ring[i & (room - 1)];
+    for (uint64_t i = 0; i < count; i++)
+        ring[i] = *ring_slot(worker, i);
+    worker->laps += (uint64_t)(ring_slot(worker, 0) - worker->ring);
     free(worker->ring);
     worker->ring = ring;
-    worker->ring_mask = 2 * room - 1;
+    worker->ring_room *= 2;
+    ring_set(worker, ring, ring + count);
     return true;
 }
 
 void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow)
 {
-    uint64_t tail = atomic_load_explicit(&worker->tail, memory_order_relaxed);
-    uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
+    uint64_t count = coro_ring_count(worker);
 
-    if (coro_unlikely(tail - head > worker->ring_mask && !ring_grow(worker))) {
+    atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
+    if (coro_unlikely(count + RING_FREE_MIN >= worker->ring_room && !ring_grow(worker))) {
         coro_inbox_push(worker, flow); /* takes no memory; its turn comes later */
         return;
     }
-    worker->ring[tail & worker->ring_mask] = flow;
-    atomic_store_explicit(&worker->tail, tail + 1, memory_order_relaxed);
+    *ring_slot(worker, count) = flow;
+    ring_set(worker, ring_slot(worker, 0), ring_slot(worker, count + 1));
 }
 
-/* The older half of a full front stack goes to the end of the ring, oldest first. */
+struct coro_flow *coro_ring_pop(struct coro_worker *worker)
+{
+    uint64_t count = coro_ring_count(worker);
+    struct coro_flow **slot = ring_slot(worker, 0), **next = ring_slot(worker, 1);
+
+    if (!count)
+        return &worker->idle;
+    atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
+    if (next == worker->ring)
+        worker->laps += worker->ring_room;
+    ring_set(worker, next, ring_slot(worker, count));
+    return *slot;
+}
+
+/* How many flows were ever taken from it. */
+uint64_t coro_ring_popped(const struct coro_worker *worker)
+{
+    return worker->laps + (uint64_t)(ring_slot(worker, 0) - worker->ring);
+}
+
+/* Lays out the next turns, beginning with `next`, which is about to run: behind the last slot
+ * comes who yields first, that is next, then the oldest, and so on. Neither wraps. */
+static void ring_lay(struct coro_worker *worker, struct coro_flow *next, uint64_t turns)
+{
+    struct coro_flow **from = ring_slot(worker, 0);
+    struct coro_flow **to = ring_slot(worker, coro_ring_count(worker));
+    uint64_t period = to > from ? (uint64_t)(to - from) + 1 : turns, left = turns - 1;
+
+    worker->laid = from + turns;
+    if (!turns)
+        return;
+    *to++ = next;
+    for (; left > period; left -= period, to += period, period *= 2)
+        memcpy(to, from, period * sizeof *to); /* what is laid out repeats itself */
+    memcpy(to, from, left * sizeof *to);
+}
+
+/* How many turns can be laid out from here on. */
+static uint64_t ring_turns_max(const struct coro_worker *worker)
+{
+    uint64_t count = coro_ring_count(worker);
+    struct coro_flow **slot = ring_slot(worker, 0), **tail = ring_slot(worker, count);
+    uint64_t to_end = (uint64_t)(worker->ring + worker->ring_room - 1 -
+                                 (slot > tail ? slot : tail));
+    uint64_t free = worker->ring_room - count;
+
+    return to_end < free ? to_end : free;
+}
+
+/* From chores to chores some microseconds shall pass, however long the turns are. */
+static void ring_set_round(struct coro_worker *worker)
+{
+    uint64_t now_ns = coro_now_ns(), took_ns = now_ns - worker->round_from_ns;
+
+    worker->round_from_ns = now_ns;
+    if (took_ns < ROUND_MIN_NS && worker->round < ROUND_MAX)
+        worker->round *= 2;
+    else if (took_ns > ROUND_MAX_NS && worker->round > ROUND_MIN)
+        worker->round /= 2;
+}
+
+/* Opens the way for yields. `undisturbed`: they have come to the limit by themselves, so what was
+ * laid out still holds, and more is worth laying out. */
+static void ring_open(struct coro_worker *worker, struct coro_flow *next, bool undisturbed)
+{
+    struct coro_flow **slot = ring_slot(worker, 0);
+    uint64_t turns;
+
+    if (undisturbed) {
+        ring_set_round(worker);
+    } else {
+        worker->lay = LAY_FIRST;
+        worker->round = ROUND_MIN;
+    }
+    if (!undisturbed || slot >= worker->laid || slot == worker->ring) {
+        uint64_t most = ring_turns_max(worker);
+
+        ring_lay(worker, next, worker->lay < most ? worker->lay : most);
+        if (worker->lay < LAY_MAX)
+            worker->lay *= 2;
+    }
+    turns = (uint64_t)(worker->laid - slot);
+    atomic_store_explicit(&worker->slot_limit,
+                          slot + (turns < worker->round ? turns : worker->round),
+                          memory_order_relaxed);
+}
+
+/* ---- the front ----------------------------------------------------------------------- */
+
+/* The older half of the front stack goes to the end of the ring, oldest first. */
 static void front_spill(struct coro_worker *worker)
 {
-    enum { HALF = CORO_FRONT_MAX / 2 };
+    uint64_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
+    uint64_t half = count / 2;
 
-    for (unsigned i = 0; i < HALF; i++)
+    for (uint64_t i = 0; i < half; i++)
         coro_ring_push(worker, worker->front[i]);
-    worker->lost += HALF;
-    memmove(worker->front, worker->front + HALF, HALF * sizeof(struct coro_flow *));
-    atomic_store_explicit(&worker->front_count, HALF, memory_order_relaxed);
+    worker->lost += half;
+    memmove(worker->front, worker->front + half,
+            (count - half) * sizeof(struct coro_flow *));
+    atomic_store_explicit(&worker->front_count, count - half, memory_order_relaxed);
 }
 
-static void front_push(struct coro_worker *worker, struct coro_flow *flow)
+/* So many pushes are free. There is room for them, and for two more, one of them the oldest
+ * flow of the ring. */
+static void front_refill(struct coro_worker *worker)
 {
-    uint32_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
+    uint64_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
 
-    if (count == CORO_FRONT_MAX) {
+    if (count + CORO_FRONT_BUDGET + 2 > CORO_FRONT_MAX)
         front_spill(worker);
-        count = CORO_FRONT_MAX / 2;
-    }
-    worker->front[count] = flow;
-    atomic_store_explicit(&worker->front_count, count + 1, memory_order_relaxed);
+    worker->front_budget = CORO_FRONT_BUDGET;
+    atomic_store_explicit(&worker->refills, worker->refills + 1, memory_order_relaxed);
 }
 
 static bool is_elsewhere(const struct coro_worker *worker, const struct coro_flow *flow)
@@ -91,23 +220,20 @@ static bool is_elsewhere(const struct coro_worker *worker, const struct coro_flo
            flow->home != worker->index;
 }
 
+/* Either the flow is pinned, or the budget is spent. */
 void coro_wake_slow(struct coro_worker *worker, struct coro_flow *flow)
 {
     if (is_elsewhere(worker, flow)) {
         coro_inbox_push(worker->sched->workers[flow->home], flow);
-        worker->lost++;
-    } else {
-        front_push(worker, flow);
+        return;
     }
-    if (atomic_load_explicit(&worker->front_budget, memory_order_relaxed) <= 0) {
-        uint64_t head = atomic_load_explicit(&worker->head, memory_order_relaxed);
-
-        atomic_store_explicit(&worker->front_budget, CORO_FRONT_BUDGET, memory_order_relaxed);
-        worker->refills++;
-        if (head != atomic_load_explicit(&worker->tail, memory_order_relaxed)) {
-            atomic_store_explicit(&worker->head, head + 1, memory_order_relaxed);
-            front_push(worker, worker->ring[head & worker->ring_mask]);
-        }
+    if (worker->front_budget >= 0)
+        worker->front_budget--;
+    coro_front_push(worker, flow);
+    if (worker->front_budget < 0) {
+        front_refill(worker);
+        if (coro_ring_count(worker))
+            coro_front_push(worker, coro_ring_pop(worker));
         coro_chores(worker);
     }
 }
@@ -123,15 +249,13 @@ void coro_wake_back(struct coro_worker *worker, struct coro_flow *flow)
 
 static bool has_surplus(const struct coro_worker *worker)
 {
-    return atomic_load_explicit(&worker->head, memory_order_relaxed) !=
-               atomic_load_explicit(&worker->tail, memory_order_relaxed) ||
+    return coro_ring_count(worker) ||
            atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 1;
 }
 
 static bool has_work(const struct coro_worker *worker)
 {
-    return atomic_load_explicit(&worker->head, memory_order_relaxed) !=
-               atomic_load_explicit(&worker->tail, memory_order_relaxed) ||
+    return coro_ring_count(worker) ||
            atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 0;
 }
 
@@ -173,16 +297,20 @@ void coro_chores(struct coro_worker *worker)
 struct coro_flow *coro_yield_slow(struct coro_worker *worker)
 {
     struct coro_flow *next;
+    bool undisturbed;
 
-    if (coro_key(worker) != (uintptr_t)worker)
-        coro_enter_slow(worker);
+    coro_enter_sure();
     coro_chores(worker);
+    undisturbed = ring_slot(worker, 0) ==
+                  atomic_load_explicit(&worker->slot_limit, memory_order_relaxed);
     next = coro_next(worker);
     if (next == &worker->idle) {
         coro_leave_worker(worker);
         return NULL;
     }
     coro_ring_push(worker, worker->current);
+    if (!atomic_load_explicit(&worker->front_count, memory_order_relaxed))
+        ring_open(worker, next, undisturbed);
     return next;
 }
 

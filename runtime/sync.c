@@ -40,7 +40,7 @@ static int wait_in(struct coro_worker *worker, struct coro_object *object, bool 
         return -ECANCELED;
     }
     coro_wait_begin(worker, &wait, object, list, NULL, why);
-    coro_switch_flow(worker, coro_park(worker, object, locked));
+    coro_switch_park(worker, coro_park(worker, object, locked));
     return wait.result;
 }
 

@@ -181,7 +181,7 @@ int coro_sleep_until(uint64_t deadline_ns)
     sleeper.wait.claim = coro_claim_open(self);
     worker->after = sleep_after;
     worker->after_arg = &sleeper;
-    coro_switch_flow(worker, &worker->idle);
+    coro_switch_park(worker, &worker->idle);
     if (self->wake_result == -ETIMEDOUT)
         return 0;
     coro_timer_remove(coro_worker_self()->sched, self);

@@ -22,6 +22,9 @@
  * it, store buffers included. Where the kernel refuses membarrier, `key` stays 0 for good:
  * every fast path becomes a slow one, and that enters with a real fence (coro_enter_slow()).
  *
+ * A yield, which is to be the fastest of all, enters by critical = slot and leaves by moving
+ * `slot` on, which it must do anyway: critical == slot means inside, too (coro_is_inside()).
+ *
  * An object holds the key of the worker that it is biased to in `owner`, so one comparison asks
  * both "is it mine?" and "may I?". When a flow on another worker uses it, it stops that domain
  * once and sets `owner` to CORO_SHARED: the object is *shared* then and guarded by its `lock`. A shared
@@ -30,11 +33,11 @@
  * ## Parking
  *
  * A flow that parks picks the next one itself and switches to it, inlined in its caller, so
- * that no return is mispredicted. It stays critical through the switch, and *the flow that goes on*
- * leaves the domain. So when somebody else may look, every parked flow is saved: the
- * race of resuming a flow that is not yet saved is closed by the same word. A flow that
- * parks on a shared object goes by way of the worker's idle flow, which unlocks the object
- * (`after`).
+ * that no return is mispredicted. The switch leaves the domain when the flow has been saved and
+ * its stack left, just before the jump (coro_switch_flow()). So when somebody else may look,
+ * every parked flow is saved: the race of resuming a flow that is not yet saved is closed by
+ * the same word. A flow that parks on a shared object goes by way of the worker's idle flow,
+ * still in the domain, and that unlocks the object (`after`).
  *
  * ## Run queues
  *
@@ -44,9 +47,14 @@
  * walked depth first, with few alive. Fairness: each FRONT_BUDGET pushes, the oldest flow of
  * the ring is moved to the top of the stack; a full stack spills its older half to the ring.
  *
- * The rare chores (timers, foreign wakes, waking sleeping workers) hang on two
- * conditions that the fast paths have anyway: the front budget is spent, or the ring's tail
- * passes a multiple of RING_ROUND.
+ * A yield takes the oldest flow of the ring and queues the caller: the ring turns by one slot
+ * (`slot` is the oldest, `span` bytes on is the first free one). As long as all do nothing but
+ * yield, who comes next is known: so the turns to come are *laid out*, that is, the slots
+ * after the last one hold already what will be queued there, and a yield only moves `slot`. It
+ * may do so as long as `slot` is below `slot_limit`. That one comparison stands for: the ring is
+ * not empty, nothing is in front, the turns are laid out, neither end wraps, and it is not
+ * time for the rare chores (timers, foreign wakes, waking sleeping workers). Whoever makes one of these untrue sets the limit to 0, and the next yield, which goes
+ * the long way, sets it anew. Wakes do the chores when the front budget is spent.
  *
  * Rejected: a Chase-Lev deque (a fence or an exchange per pop, and LIFO for the owner); one
  * lock per worker (5 ns per exchange, several per switch); a scheduler context in between
@@ -57,6 +65,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "context.h"
@@ -68,8 +77,7 @@
 enum {
     CORO_FRONT_MAX = 256,
     CORO_FRONT_BUDGET = 64,
-    CORO_RING_ROUND = 64,
-    CORO_PREFETCH_AHEAD = 8,
+    CORO_PREFETCH_AHEAD = 32,
     CORO_LINE_BYTES = 64,
     CORO_SHARED = 1,
 };
@@ -144,19 +152,27 @@ struct coro_flow {
 
 struct coro_worker {
     /* The owner's words, all on the first lines. */
+    _Atomic(uintptr_t) critical;   /* coro_is_inside(). Release by the owner, acquire by who
+                                      stops it. First: a switch needs one address less */
+    int32_t front_budget;          /* pushes to `front` until the chores */
     _Atomic(uintptr_t) key; /* == this worker, 0: stopped, or no membarrier. Release by who
                                gives the domain back, acquire by the owner */
-    _Atomic(uint32_t) critical;    /* release 0 by the owner, acquire by who stops it */
-    _Atomic(uint32_t) front_count; /* relaxed: others peek */
-    _Atomic(int32_t) front_budget; /* pushes to `front` until the chores; relaxed */
-    uint32_t ring_mask;
     struct coro_flow *current;
-    _Atomic(uint64_t) head, tail; /* relaxed: others peek. Never wrap */
-    struct coro_flow **ring;
+    struct coro_flow **_Atomic slot;       /* of the ring. As `critical`; others peek */
+    struct coro_flow **_Atomic slot_limit; /* yields are free below it */
+    _Atomic(ptrdiff_t) span;               /* negative: the tail has wrapped. Relaxed */
+    _Atomic(uint64_t) front_count;         /* relaxed: others peek */
     struct coro_flow *pool; /* finished flows with default stacks; this thread's alone */
     uint64_t random;
     uint32_t pool_count;
     struct coro_flow *ended; /* the latest whose stack is not of the run's own kind */
+    uint32_t ring_room; /* slots; a power of two, and some are always free */
+    uint32_t lay;       /* how many turns to lay out the next time, */
+    uint32_t round;     /* and how many there are from chores to chores */
+    uint64_t round_from_ns;
+    struct coro_flow **ring;
+    struct coro_flow **laid; /* how far the turns are laid out */
+    uint64_t laps;      /* of `slot` round the ring, in slots */
     void (*after)(void *arg); /* to do when the flow that parks has been saved */
     void *after_arg;
     struct coro_sched *sched;
@@ -174,8 +190,8 @@ struct coro_worker {
     uint64_t loot;        /* and how many flows it brought */
     struct coro_progress *seen; /* of each worker, when last looked at */
     struct coro_worker *retired_next;
-    uint64_t refills; /* of front_budget */
-    uint64_t lost;    /* queued here and not dispatched: spilled, stolen, sent elsewhere */
+    _Atomic(uint64_t) refills; /* of front_budget. Relaxed: others peek */
+    uint64_t lost; /* queued here and not dispatched: spilled, stolen */
     uint64_t chores, steals, stolen, parks_idle, sleeps, wakes;
     bool wakeable;
     uint32_t eager;        /* I/O that did not have to wait */
@@ -186,6 +202,13 @@ struct coro_worker {
 };
 
 #include "arch_worker.h" /* coro_worker_self(): never kept across a suspension */
+
+/* Is the owner in its domain? Who asks has stopped it, and reads `critical` first. What a yield
+ * left there is gone by then (domain.c), so no slot ever comes to be equal to it by going round. */
+CORO_INLINE bool coro_is_inside(uintptr_t critical, struct coro_flow **slot)
+{
+    return critical == 1 || critical == (uintptr_t)slot;
+}
 
 /* Into this worker's domain, unless key != worker, which the caller must ask first. */
 CORO_INLINE struct coro_worker *coro_enter(void)
@@ -219,60 +242,87 @@ CORO_INLINE bool coro_is_biased(const struct coro_object *object, uintptr_t key)
     return atomic_load_explicit(&object->owner, memory_order_relaxed) == key;
 }
 
-CORO_INLINE void coro_prefetch_flow(const struct coro_flow *flow)
-{
-    __builtin_prefetch(flow);
-    __builtin_prefetch((const char *)flow - CORO_LINE_BYTES);
-}
-
 /* Slow halves; in sched.c. In the domain. */
 void coro_wake_slow(struct coro_worker *worker, struct coro_flow *flow);
+struct coro_flow *coro_ring_pop(struct coro_worker *worker); /* idle when it is empty */
 struct coro_flow *coro_yield_slow(struct coro_worker *worker);
+
+/* Puts a runnable flow that is at home here in front. In the domain. The budget sees to it
+ * that there is room. */
+CORO_INLINE void coro_front_push(struct coro_worker *worker, struct coro_flow *flow)
+{
+    uint64_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
+
+    atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
+    worker->front[count] = flow;
+    atomic_store_explicit(&worker->front_count, count + 1, memory_order_relaxed);
+}
 
 /* Makes a parked flow runnable here. In the domain. */
 CORO_INLINE void coro_wake(struct coro_worker *worker, struct coro_flow *flow)
 {
-    uint32_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
     uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
-    int32_t budget = atomic_load_explicit(&worker->front_budget, memory_order_relaxed) - 1;
 
-    atomic_store_explicit(&worker->front_budget, budget, memory_order_relaxed);
     atomic_store_explicit(&flow->waiting, NULL, memory_order_relaxed);
-    if (coro_likely(budget > 0 && count < CORO_FRONT_MAX &&
-                    !(flags & CORO_FLOW_PINNED))) {
-        worker->front[count] = flow;
-        atomic_store_explicit(&worker->front_count, count + 1, memory_order_relaxed);
-    } else {
+    if (coro_likely(!(flags & CORO_FLOW_PINNED) && --worker->front_budget >= 0))
+        coro_front_push(worker, flow);
+    else
         coro_wake_slow(worker, flow);
-    }
 }
 
 /* The flow to run now that the current one does not. In the domain. */
 CORO_INLINE struct coro_flow *coro_next(struct coro_worker *worker)
 {
-    uint32_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
-    uint64_t head;
+    uint64_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
 
-    if (coro_likely(count)) {
-        atomic_store_explicit(&worker->front_count, count - 1, memory_order_relaxed);
-        return worker->front[count - 1];
-    }
-    head = atomic_load_explicit(&worker->head, memory_order_relaxed);
-    if (coro_unlikely(head == atomic_load_explicit(&worker->tail, memory_order_relaxed)))
-        return &worker->idle;
-    atomic_store_explicit(&worker->head, head + 1, memory_order_relaxed);
-    coro_prefetch_flow(worker->ring[(head + CORO_PREFETCH_AHEAD) & worker->ring_mask]);
-    return worker->ring[head & worker->ring_mask];
+    if (coro_unlikely(!count))
+        return coro_ring_pop(worker);
+    atomic_store_explicit(&worker->front_count, count - 1, memory_order_relaxed);
+    return worker->front[count - 1];
 }
 
-/* From the current flow to `next`, still in the domain; leaves it when the flow goes on. */
-CORO_INLINE void coro_switch_flow(struct coro_worker *worker, struct coro_flow *next)
+/* From `self`, the current flow, to `next`, and out of the domain, once the one is saved and its stack
+ * left; with `stay`, next is the idle flow, which leaves later. */
+CORO_INLINE void coro_switch_flow(struct coro_worker *worker, struct coro_flow *self,
+                                  struct coro_flow *next, bool stay)
 {
-    struct coro_flow *self = worker->current;
-
     worker->current = next;
+#ifdef CORO_ARCH_LEAVES
+    coro_arch_switch_flow(worker, self, next, stay);
+#else /* the flow that goes on leaves; the idle flow does later */
     coro_switch_inline(&self->context, &next->context);
-    coro_leave();
+    worker = coro_worker_self();
+    if (worker->current != &worker->idle)
+        coro_leave_worker(worker);
+#endif
+}
+
+/* Into the domain for a yield, with the key unasked. */
+CORO_INLINE void coro_enter_yield(struct coro_worker *worker, struct coro_flow **slot)
+{
+#ifdef CORO_ARCH_LEAVES
+    atomic_store_explicit(&worker->critical, (uintptr_t)slot, memory_order_relaxed);
+#else
+    atomic_store_explicit(&worker->critical, 1, memory_order_relaxed);
+#endif
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* From the current flow to that in *slot, out of the domain, and the ring one slot further. */
+CORO_INLINE void coro_switch_yield(struct coro_worker *worker, struct coro_flow **slot)
+{
+#ifdef CORO_ARCH_LEAVES
+    coro_arch_switch_yield(worker, slot);
+#else
+    atomic_store_explicit(&worker->slot, slot + 1, memory_order_relaxed);
+    coro_switch_flow(worker, worker->current, *slot, false);
+#endif
+}
+
+/* To what a slow half returned. */
+CORO_INLINE void coro_switch_park(struct coro_worker *worker, struct coro_flow *next)
+{
+    coro_switch_flow(worker, worker->current, next, next == &worker->idle);
 }
 
 /* Queues the current flow to wait, in the domain and with the object. The caller switches. */

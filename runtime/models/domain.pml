@@ -8,17 +8,25 @@
  * what one did there is seen by the next (`data` is written through the same buffer); and all
  * get in (no end but the proper one).
  *
- * With -DBROKEN=1 membarrier does nothing: Spin must then find the error, or the model proves
+ * Half of the entries are yields: they enter by critical = slot and leave by slot + 1, and what
+ * they left in `critical` must not look like an entry when a thief has moved the slot: a
+ * thief takes it away.
+ *
+ * With -DBROKEN=1 membarrier does nothing, with -DBROKEN=2 a thief leaves what a yield left there,
+ * and the ring goes round: Spin must then find the error, or the model proves
  * nothing.
  */
 #ifndef BROKEN
 #define BROKEN 0
 #endif
 #define ROUNDS 3
-#define BUFFER 3
+#define BUFFER 4
+#define OUT 0
+#define IN 1 /* and AT(slot), while `slot` is that */
+#define AT(slot) (slot + 2)
 
 /* Memory, as all see it. */
-byte critical, stopped, data;
+byte critical, stopped, data, slot;
 bool key = true; /* true: the worker's */
 bool stop_lock;
 
@@ -29,12 +37,14 @@ byte inside;
 
 #define CRITICAL 0
 #define DATA 1
+#define SLOT 2
 
 inline apply(which, value)
 {
     if
     :: which == CRITICAL -> critical = value
     :: which == DATA -> data = value
+    :: which == SLOT -> slot = value
     fi
 }
 
@@ -56,33 +66,68 @@ inline membarrier()
 #endif
 }
 
+inline in_domain()
+{
+    atomic {
+        inside++;
+        assert(inside == 1);
+        if /* its own store, still buffered, is what it would read */
+        :: buffer ?? [DATA, _] -> skip
+        :: else -> assert(data == expected)
+        fi;
+        expected++;
+        seen = expected
+    }
+    atomic { inside-- }
+    buffer ! DATA, seen
+}
+
+/* coro_enter_slow() */
+inline enter_slow()
+{
+    do
+    :: buffer ! CRITICAL, IN;
+        empty(buffer); /* a fence */
+        if
+        :: !stopped -> break
+        :: else ->
+            buffer ! CRITICAL, OUT;
+            !stopped /* spins */
+        fi
+    od
+}
+
 active proctype worker()
 {
-    byte round, seen;
+    byte round, seen, at;
     do
     :: round < ROUNDS ->
-again:
-        buffer ! CRITICAL, 1;
-        if /* reads its own buffered stores first; of these two it has none */
-        :: key -> skip
-        :: else ->
-            buffer ! CRITICAL, 0;
-            !stopped; /* spins */
-            goto again
-        fi;
-        atomic {
-            inside++;
-            assert(inside == 1);
-            if /* its own store, still buffered, is what it would read */
-            :: buffer ?? [DATA, _] -> skip
-            :: else -> assert(data == expected)
+        if
+        :: buffer ! CRITICAL, IN; /* any other entry */
+            if
+            :: key -> skip
+            :: else -> enter_slow()
             fi;
-            expected++;
-            seen = expected
-        }
-        atomic { inside-- }
-        buffer ! DATA, seen;
-        buffer ! CRITICAL, 0;
+            in_domain();
+            buffer ! CRITICAL, OUT
+        :: atomic { /* a yield. Reads its own buffered store first */
+                if
+                :: buffer ?? [SLOT, _] -> skip
+                :: else -> at = slot
+                fi
+            }
+            buffer ! CRITICAL, AT(at);
+            if
+            :: key ->
+                in_domain();
+                at++;
+                buffer ! SLOT, at
+            :: else ->
+                enter_slow();
+                in_domain();
+                buffer ! CRITICAL, OUT
+            fi
+        fi;
         round++
     :: else -> break
     od
@@ -90,14 +135,35 @@ again:
 
 active [2] proctype thief()
 {
+    byte c, s;
+
     atomic { !stop_lock -> stop_lock = true }
     stopped = 1;
     key = false;
     membarrier();
-    critical == 0; /* spins */
+    do /* spins */
+    :: c = critical;
+        s = slot;
+        if
+        :: c != IN && c != AT(s) -> break
+        :: else -> skip
+        fi
+    od;
+#if BROKEN != 2
+    atomic {
+        if
+        :: c != OUT && critical == c -> critical = OUT
+        :: else -> skip
+        fi
+    }
+#endif
     atomic { inside++; assert(inside == 1) }
     assert(data == expected); /* all that the worker did is visible */
     atomic { data = data + 1; expected = expected + 1 }
+    if /* takes what is there: the ring has gone round */
+    :: slot > 0 -> slot--
+    :: skip
+    fi;
     atomic { inside-- }
     key = true;
     stopped = 0;

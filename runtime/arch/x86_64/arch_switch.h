@@ -64,8 +64,9 @@
 #endif
 
 /* What any function call loses, besides the two arguments' registers. */
-#define CORO_LOST_BY_CALL                                                                \
-    "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",       \
+#define CORO_LOST_BY_CALL "rax", "rcx", CORO_LOST_BUT_A_AND_C
+#define CORO_LOST_BUT_A_AND_C                                                            \
+    "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3",       \
         "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",       \
         "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",    \
         "st(6)", "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",        \

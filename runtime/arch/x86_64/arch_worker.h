@@ -5,7 +5,8 @@
  *
  * A volatile assembly load: a flow may be suspended on one thread and go on on another, and
  * compilers keep the addresses of thread-locals in registers across what looks to them like
- * straight code (llvm#47179). The linker turns the GOT load into an immediate in programs.
+ * straight code (llvm#47179). In a program its place is a constant; in a shared library that
+ * is loaded with the program, the GOT has it.
  */
 #ifndef CORO_ARCH_WORKER_H
 #define CORO_ARCH_WORKER_H
@@ -17,9 +18,13 @@ static inline __attribute__((always_inline)) struct coro_worker *coro_worker_sel
 {
     struct coro_worker *self;
 
+#if defined(__PIC__) && !defined(__PIE__)
     __asm__ volatile("movq coro_worker_tls@gottpoff(%%rip), %0\n\t"
                      "movq %%fs:(%0), %0"
                      : "=r"(self));
+#else
+    __asm__ volatile("movq %%fs:coro_worker_tls@tpoff, %0" : "=r"(self));
+#endif
     return self;
 }
 
@@ -27,5 +32,74 @@ static inline void coro_arch_pause(void)
 {
     __asm__ volatile("pause");
 }
+
+#if !CORO_ANNOTATED
+#define CORO_ARCH_LEAVES 1
+/* The inlined switch of arch_switch.h, with the scheduler's stores in the right place: when
+ * `self` has been saved and its stack left. Other processors see stores in this order
+ * (Intel SDM vol. 3A, 9.2.2), so whoever finds the domain left finds `self` ready to go on
+ * elsewhere. Stores to one line stand together: two of them may then take one cycle. */
+#define CORO_SWITCH_SAVED                        \
+    "leaq 1f(%%rip), %%r9\n\t"                   \
+    "movq %c[pc](%%rsi), %%rdx\n\t"              \
+    "movq %c[sp](%%rsi), %%r8\n\t"               \
+    "movq %c[fp](%%rsi), %%rbx\n\t"              \
+    "movq %%rsp, %c[sp](%%rdi)\n\t"              \
+    "movq %%r9, %c[pc](%%rdi)\n\t"               \
+    "movq %%rbp, %c[fp](%%rdi)\n\t"              \
+    "movq %%r8, %%rsp\n\t" CORO_CFI_RESUMING    \
+    "movq %%rsi, %c[current](%%rcx)\n\t"
+#define CORO_SWITCH_GO                           \
+    "movq %%rbx, %%rbp\n\t"                      \
+    "jmpq *%%rdx\n" CORO_CFI_RESUMED             \
+    "1:\t" CORO_LANDING
+#define CORO_SWITCH_OFFSETS                                   \
+    [current] "i"(offsetof(struct coro_worker, current)),     \
+        [slot] "i"(offsetof(struct coro_worker, slot)),       \
+        [critical] "i"(offsetof(struct coro_worker, critical)), \
+        [sp] "i"(CORO_CONTEXT_SP), [pc] "i"(CORO_CONTEXT_PC), [fp] "i"(CORO_CONTEXT_FP)
+
+static inline __attribute__((always_inline)) void
+coro_arch_switch_flow(struct coro_worker *worker, struct coro_flow *self,
+                      struct coro_flow *next, uintptr_t stay)
+{
+    uintptr_t lost;
+
+    __asm__ volatile(CORO_SWITCH_SAVED "movq %[stay], %c[critical](%%rcx)\n\t" CORO_SWITCH_GO
+                     : "+D"(self), "+S"(next), "+c"(worker), "=a"(lost)
+                     : [stay] "ia"(stay), CORO_SWITCH_OFFSETS
+                     : "rbx", "r12", "r13", "r14", "r15", CORO_LOST_BUT_A_AND_C);
+}
+
+/* From the current flow to that in *slot, which is taken from the ring. */
+static inline __attribute__((always_inline)) void
+coro_arch_switch_yield(struct coro_worker *worker, struct coro_flow **slot)
+{
+    __asm__ volatile("movq %c[current](%%rcx), %%rdi\n\t"
+                     "movq (%%rax), %%rsi\n\t"
+                     "addq $8, %%rax\n\t" CORO_SWITCH_SAVED
+                     "movq %%rax, %c[slot](%%rcx)\n\t" CORO_SWITCH_GO
+                     : "+c"(worker), "+a"(slot)
+                     : CORO_SWITCH_OFFSETS
+                     : "rdi", "rsi", "rbx", "r12", "r13", "r14", "r15",
+                       CORO_LOST_BUT_A_AND_C);
+}
+
+/* The same for a flow that has ended: nothing is saved. */
+static inline _Noreturn __attribute__((always_inline)) void
+coro_arch_switch_last(struct coro_worker *worker, struct coro_flow *next, uintptr_t stay)
+{
+    __asm__ volatile("movq %c[pc](%%rsi), %%rdx\n\t"
+                     "movq %c[fp](%%rsi), %%rbp\n\t"
+                     "movq %c[sp](%%rsi), %%rsp\n\t"
+                     "movq %%rsi, %c[current](%%rcx)\n\t"
+                     "movq %%rax, %c[critical](%%rcx)\n\t"
+                     "jmpq *%%rdx"
+                     :
+                     : "S"(next), "c"(worker), "a"(stay), CORO_SWITCH_OFFSETS
+                     : "rdx", "memory");
+    __builtin_unreachable();
+}
+#endif
 
 #endif
