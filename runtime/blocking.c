@@ -243,7 +243,7 @@ static int job_run(struct coro_helpers *helpers, struct job *job)
         job->wait.claim = coro_claim_open(worker->current);
         worker->after = parked;
         worker->after_arg = job;
-        coro_switch_flow(worker, &worker->idle);
+        coro_switch_park(worker, &worker->idle);
     }
 }
 

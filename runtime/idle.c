@@ -465,7 +465,7 @@ static bool spin(struct coro_worker *self, uint64_t start_ns)
             return true;
         if (now_ns >= look_ns) {
             poll(self);
-            if (ring_count(self) || steal(self, now_ns) ||
+            if (coro_ring_count(self) || steal(self, now_ns) ||
                 now_ns >= atomic_load(&sched->timers.first_ns))
                 return true;
             look_ns = now_ns + LOOK_NS;
@@ -497,7 +497,7 @@ void coro_idle(struct coro_worker *self)
         }
         fall_asleep(self, alone ? 0 : coro_now_ns(), watch_ns);
         watch_ns = watch_ns * 2 < WATCH_MAX_NS ? watch_ns * 2 : WATCH_MAX_NS;
-        if (!alone && (atomic_load(&self->inbox) || ring_count(self)))
+        if (!alone && (atomic_load(&self->inbox) || coro_ring_count(self)))
             send_for_watcher(sched);
     }
 }

@@ -178,7 +178,7 @@ int coro_io_park(struct coro_worker *worker, struct coro_io *io)
     io->wait.claim = coro_claim_open(self);
     worker->after = parked;
     worker->after_arg = io;
-    coro_switch_flow(worker, &worker->idle);
+    coro_switch_park(worker, &worker->idle);
     if (io->deadline_ns != UINT64_MAX)
         coro_timer_remove(coro_worker_self()->sched, self);
     coro_spin_lock(&io->file->lock);

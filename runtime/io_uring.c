@@ -242,7 +242,7 @@ static struct coro_worker *go_to(struct coro_worker *there)
         return here;
     here->after = send_home;
     here->after_arg = self;
-    coro_switch_flow(here, &here->idle);
+    coro_switch_park(here, &here->idle);
     return coro_enter_sure();
 }
 
@@ -266,7 +266,7 @@ static void withdraw(struct coro_io *io, bool was_pinned)
         }
         coro_wait_begin(worker, &io->wait, NULL, &nobody, NULL, "withdrawing from I/O");
         io->wait.claim = coro_claim_open(self);
-        coro_switch_flow(worker, coro_next(worker));
+        coro_switch_park(worker, coro_next(worker));
         worker = coro_enter_sure();
     }
     if (!was_pinned) {

@@ -146,7 +146,7 @@ active [2] proctype thief()
         s = slot;
         if
         :: c != IN && c != AT(s) -> break
-        :: else -> skip
+        :: else -> critical != c || slot != s /* to look again before is of no use */
         fi
     od;
 #if BROKEN != 2
