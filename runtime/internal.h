@@ -61,6 +61,7 @@ struct coro_io_state {
 };
 
 struct coro_sched {
+    struct coro_sched *next_run; /* run.c */
     struct coro_worker *workers[CORO_WORKERS_MAX];
     unsigned workers_count; /* constant once flows run */
     bool pin, quiet;

@@ -17,8 +17,9 @@
 
 enum { RING_FIRST = 1024 };
 
-static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct coro_worker *retired; /* by retired_next */
+static pthread_mutex_t lists_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next two */
+static struct coro_worker *retired;                            /* by retired_next */
+struct coro_sched *coro_runs; /* by next_run; all that are under way, for debuggers */
 
 uint64_t coro_now_ns(void)
 {
@@ -38,11 +39,11 @@ static struct coro_worker *worker_take(void)
 {
     struct coro_worker *worker;
 
-    pthread_mutex_lock(&retired_lock);
+    pthread_mutex_lock(&lists_lock);
     worker = retired;
     if (worker)
         retired = worker->retired_next;
-    pthread_mutex_unlock(&retired_lock);
+    pthread_mutex_unlock(&lists_lock);
     if (!worker) {
         worker = aligned_alloc(64, (sizeof *worker + 63) / 64 * 64);
         if (worker)
@@ -57,10 +58,10 @@ static void worker_retire(struct coro_worker *worker)
     free(worker->seen);
     worker->ring = NULL;
     worker->seen = NULL;
-    pthread_mutex_lock(&retired_lock);
+    pthread_mutex_lock(&lists_lock);
     worker->retired_next = retired;
     retired = worker;
-    pthread_mutex_unlock(&retired_lock);
+    pthread_mutex_unlock(&lists_lock);
 }
 
 /* Everything but the two words that someone may be looking at: see the head. */
@@ -206,6 +207,25 @@ static int prepare(struct coro_sched *sched, const struct coro_options *options)
     return error;
 }
 
+static void list_run(struct coro_sched *sched)
+{
+    pthread_mutex_lock(&lists_lock);
+    sched->next_run = coro_runs;
+    coro_runs = sched;
+    pthread_mutex_unlock(&lists_lock);
+}
+
+static void unlist_run(const struct coro_sched *sched)
+{
+    struct coro_sched **link = &coro_runs;
+
+    pthread_mutex_lock(&lists_lock);
+    while (*link != sched)
+        link = &(*link)->next_run;
+    *link = sched->next_run;
+    pthread_mutex_unlock(&lists_lock);
+}
+
 int coro_run(const struct coro_options *options, coro_body *body, void *arg)
 {
     static const struct coro_options defaults;
@@ -230,7 +250,9 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
     }
     if (!prepare(sched, options) && (threads = calloc(sched->workers_count, sizeof *threads)) &&
         (flow = coro_flow_first(sched, body, arg))) {
+        list_run(sched);
         run_threads(sched, threads);
+        unlist_run(sched);
         if (sched->result == -EDEADLK && !sched->quiet)
             coro_report_deadlock(sched);
         result = sched->result;
