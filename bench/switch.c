@@ -30,10 +30,18 @@ static const struct bench_contract contract_ucontext = {
     .bytes_saved = 156,
     .fp_control = true,
     .signal_mask = true,
-    .kernel_entry = true};
+    .kernel_entry = true,
+    .stack = "its own, fixed size",
+    .growth = "none",
+    .preemption = "none",
+    .threads = "one (it has no scheduler)",
+    .cancellation = "none"};
 static const struct bench_contract contract_kernel = {
     .saves = "all registers", .bytes_saved = -1, .fp_control = true, .signal_mask = true,
-    .tls_base = true, .kernel_entry = true};
+    .tls_base = true, .kernel_entry = true,
+    .stack = "its own, fixed size, made real as it is touched", .growth = "none needed",
+    .preemption = "by the kernel", .threads = "1:1",
+    .cancellation = "at cancellation points"};
 
 /* -------------------------------------------------------- the shipped switches */
 

@@ -59,6 +59,12 @@ struct bench_contract {
     bool signal_mask;
     bool tls_base;
     bool kernel_entry; /* a switch enters the kernel */
+    /* What sort of flow this is, a few words each; NULL: not said. */
+    const char *stack;        /* "its own, fixed size"; "none: a frame of live values" */
+    const char *growth;       /* "copied to a larger one" */
+    const char *preemption;   /* "none"; "by the kernel" */
+    const char *threads;      /* "one"; "M:N", "1:1" */
+    const char *cancellation; /* "none" */
 };
 
 struct bench_trial;

@@ -120,13 +120,22 @@ static json_t *contract_json(const struct bench_contract *contract)
 {
     if (!contract)
         return json_null();
-    return json_pack("{s:s, s:o, s:b, s:b, s:b, s:b}", "saves", contract->saves,
-                     "bytes_saved",
-                     contract->bytes_saved < 0 ? json_null()
-                                               : json_integer(contract->bytes_saved),
-                     "fp_control", contract->fp_control, "signal_mask",
-                     contract->signal_mask, "tls_base", contract->tls_base, "kernel_entry",
-                     contract->kernel_entry);
+    const struct {
+        const char *key, *words;
+    } traits[] = {{"stack", contract->stack},
+                  {"growth", contract->growth},
+                  {"preemption", contract->preemption},
+                  {"threads", contract->threads},
+                  {"cancellation", contract->cancellation}};
+    json_t *object = json_pack(
+        "{s:s, s:o, s:b, s:b, s:b, s:b}", "saves", contract->saves, "bytes_saved",
+        contract->bytes_saved < 0 ? json_null() : json_integer(contract->bytes_saved),
+        "fp_control", contract->fp_control, "signal_mask", contract->signal_mask, "tls_base",
+        contract->tls_base, "kernel_entry", contract->kernel_entry);
+    for (size_t i = 0; i < sizeof traits / sizeof *traits; i++)
+        if (traits[i].words)
+            json_object_set_new(object, traits[i].key, json_string(traits[i].words));
+    return object;
 }
 
 json_t *bench_entry_json(const struct bench_entry *entry)

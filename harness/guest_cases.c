@@ -29,6 +29,11 @@ static const char *text_of(struct reading *r, const char *key, const char *other
     return json_string_value(value);
 }
 
+static const char *maybe_text_of(struct reading *r, const char *key)
+{
+    return json_object_get(r->fields, key) ? text_of(r, key, NULL) : NULL;
+}
+
 static double number_of(struct reading *r, const char *key)
 {
     const json_t *value = json_object_get(r->fields, key);
@@ -61,9 +66,11 @@ static unsigned places_of(struct reading *r)
     return places;
 }
 
+/* {"contracts": {"SUBJECT": {...}}}; NULL where the subject has none. */
 static struct bench_contract *contract_of(struct reading *r)
 {
-    json_t *fields = json_object_get(r->fields, "contract");
+    const char *subject = text_of(r, "subject", NULL);
+    json_t *fields = json_object_get(json_object_get(r->fields, "contracts"), subject);
     struct reading inner = {.fields = fields};
     if (!fields)
         return NULL;
@@ -77,9 +84,14 @@ static struct bench_contract *contract_of(struct reading *r)
         .fp_control = truth_of(&inner, "fp_control"),
         .signal_mask = truth_of(&inner, "signal_mask"),
         .tls_base = truth_of(&inner, "tls_base"),
-        .kernel_entry = truth_of(&inner, "kernel_entry")};
+        .kernel_entry = truth_of(&inner, "kernel_entry"),
+        .stack = maybe_text_of(&inner, "stack"),
+        .growth = maybe_text_of(&inner, "growth"),
+        .preemption = maybe_text_of(&inner, "preemption"),
+        .threads = maybe_text_of(&inner, "threads"),
+        .cancellation = maybe_text_of(&inner, "cancellation")};
     if (inner.fault)
-        r->fault = "contract";
+        r->fault = "contracts";
     return contract;
 }
 

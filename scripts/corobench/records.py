@@ -50,6 +50,11 @@ class Contract:
     signal_mask: bool
     tls_base: bool
     kernel_entry: bool
+    stack: str = ""  # these five in words; "": not told
+    growth: str = ""
+    preemption: str = ""
+    threads: str = ""
+    cancellation: str = ""
 
 
 @dataclass(frozen=True)

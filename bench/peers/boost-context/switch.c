@@ -191,7 +191,9 @@ static void teardown(struct bench_trial *t)
 
 /* Counted in 1.74's disassembly: six registers, SP and PC, MXCSR (4) and x87 CW (2). */
 static const struct bench_contract contract = {
-    .saves = "sp pc bp rbx r12-r15 mxcsr x87cw", .bytes_saved = 70, .fp_control = true};
+    .saves = "sp pc bp rbx r12-r15 mxcsr x87cw", .bytes_saved = 70, .fp_control = true,
+    .stack = "its own, fixed size", .growth = "none", .preemption = "none",
+    .threads = "one (it has no scheduler)", .cancellation = "none"};
 
 #define CASE(site, run_function, smallest_profile) \
     { \

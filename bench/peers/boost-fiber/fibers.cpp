@@ -165,7 +165,8 @@ std::uint64_t spawn_run(bench_trial *t, std::uint64_t ops)
 
 // jump_fcontext beneath it: six registers, SP and PC, MXCSR (4) and x87 control word (2).
 const bench_contract contract = {"sp pc bp rbx r12-r15 mxcsr x87cw", 70, true, false, false,
-                                 false};
+                                 false, "its own, fixed size", "none", "none",
+                                 "one; M:N by another scheduler", "none"};
 
 // C++17 has no designated initialisers: the fields, one by one.
 bench_case make(const char *experiment, const char *params, const char *op,

@@ -132,7 +132,10 @@ static int measure_footprint(struct bench_trial *t)
 /* gobuf in runtime/runtime2.go has sp, pc, g, ctxt, ret, lr and bp; how many of them a switch
  * writes, and what the compiler spilled before the call, is not documented. */
 static const struct bench_contract contract = {
-    .saves = "gobuf: sp pc bp g; the rest is spilled by the compiler", .bytes_saved = -1};
+    .saves = "gobuf: sp pc bp g; the rest is spilled by the compiler", .bytes_saved = -1,
+    .stack = "its own, from 2 KB", .growth = "copied to a larger one",
+    .preemption = "by a signal, asynchronously", .threads = "M:N",
+    .cancellation = "none: by a channel that the flow asks"};
 
 #define ONE_CPU BENCH_AT(BENCH_SAME_CPU)
 #define TWO_CPUS (BENCH_AT(BENCH_SMT) | BENCH_AT(BENCH_SAME_LLC))
