@@ -101,8 +101,8 @@ static double kernel_slope(const struct bench_trial *t, size_t field_offset)
 static void prove_kernel_switches(struct bench_trial *t, double voluntary, double involuntary)
 {
     const struct bench_case *spec = t->entry->spec;
-    if (spec->kernel_switches_max <= 0)
-        return;
+    if (spec->kernel_switches_max <= 0 || is_contaminated(t))
+        return; /* of a disturbed trial nothing is proved, and it is thrown away */
     if (isnan(voluntary))
         bench_fail(t, "its kernel switches cannot be proved: its threads came and went");
     /* At the upper end only voluntary ones count: the others are the machine's noise. */
