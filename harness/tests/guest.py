@@ -73,7 +73,7 @@ class Liars(unittest.TestCase):
     def test_the_honest_one_is_measured(self) -> None:
         record = self.of("liar", "honest")
         self.assertIsNone(record["error"])
-        self.assertGreater(record["metrics"]["ns"]["value"], 0)
+        self.assertIsNotNone(record["metrics"]["ns"]["value"])
         self.assertGreater(record["metrics"]["cpu_ns"]["value"], 0)
         self.assertEqual(record["metrics"]["cpu_ns"]["source"], "proc")
         self.assertEqual(record["checks"]["ops_expected"], record["checks"]["ops_counted"])
