@@ -33,6 +33,10 @@ int main(int argc, char **argv)
          layers_case_count},
         {"oslevel", "how often does the kernel switch while flows do?", oslevel_cases,
          oslevel_case_count},
+        {"csp", "do channels keep the rules, and do they save from deadlock?", csp_cases,
+         csp_case_count},
+        {"blocking", "who waits while a flow waits for I/O?", blocking_cases,
+         blocking_case_count},
     };
     return bench_main(argc, argv, experiments, sizeof experiments / sizeof *experiments);
 }

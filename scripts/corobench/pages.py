@@ -28,6 +28,8 @@ HEADINGS = {
     "scale": "Programs of very many flows",
     "layers": "From a switch to two processes, layer by layer",
     "oslevel": "Kernel switches while flows switch",
+    "csp": "The rules of channels, and deadlocks",
+    "blocking": "Who waits for I/O",
 }
 ORDER = list(HEADINGS)
 # What an experiment has beside the table of its cases.

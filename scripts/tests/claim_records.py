@@ -34,13 +34,13 @@ ROWS: dict[str, dict[str, Row]] = {
     "C2": {
         CONFIRMED: {
             "bare.lost_updates": 500.0,
-            "chan.lost_updates": 0.0,
+            "chan.lost_updates": [0.0],
             "deadlock_in_mutex.deadlocked": 90.0,
             "deadlock_in_mutex.played": 100.0,
             "deadlock_in_chan.deadlocked": 0.0,
             "deadlock_in_chan.played": 100.0,
         },
-        REFUTED: {"chan.lost_updates": 1.0},
+        REFUTED: {"chan.lost_updates": [1.0]},
     },
     "C3": {
         CONFIRMED: {
@@ -115,10 +115,10 @@ ROWS: dict[str, dict[str, Row]] = {
     },
     "C13": {
         CONFIRMED: {
-            "one.kernel_switches_voluntary": [0.0],
-            "several.kernel_switches_voluntary": [0.00001],
+            "one.voluntary": 2.0,
+            "some.voluntary": [4.0, 7.0],
         },
-        REFUTED: {"one.kernel_switches_voluntary": [0.9]},
+        REFUTED: {"one.voluntary": 999000.0},
     },
     "C14": {
         CONFIRMED: {
