@@ -4,7 +4,7 @@
  *
  * A job lies on the stack of its flow, which parks with the helpers' lock held; the idle flow
  * unlocks it once the flow is saved, so that a helper may wake it at once. Helpers are made while
- * more jobs are wanted than helpers idle, up to HELPERS_MAX, and leave after LINGER_NS without a
+ * more jobs are wanted than helpers idle, up to HELPERS_MAX, and leave after LINGER_S without a
  * job. What is wanted is counted before a helper is made and until one begins the job: while
  * it is not 0 none leaves.
  *
@@ -34,12 +34,18 @@ struct job {
     enum { NEW, QUEUED, BEGUN, DONE } state;
 };
 
+struct leaver {
+    pthread_t thread;
+    bool is_there;
+};
+
 struct coro_helpers {
     _Atomic(uint32_t) lock; /* guards all but the semaphores */
     struct coro_link jobs;
-    unsigned threads, idle, wanted, made;
+    unsigned threads, idle, wanted;
     bool stop;
-    sem_t work, gone;
+    struct leaver left; /* the last that left; it joins the one before */
+    sem_t work, gone;   /* gone: threads became 0 */
 };
 
 static struct coro_helpers *helpers_of(struct coro_sched *sched)
@@ -74,8 +80,17 @@ static struct job *take_job(struct coro_helpers *helpers)
     return job;
 }
 
-/* NULL: time to leave, and `threads` says so already. */
-static struct job *next_job(struct coro_helpers *helpers)
+/* Locked. Each joins the one that left before it: so at the end there is one left to join. */
+static void leave(struct coro_helpers *helpers, struct leaver *before)
+{
+    *before = helpers->left;
+    helpers->left = (struct leaver){.thread = pthread_self(), .is_there = true};
+    if (--helpers->threads == 0)
+        sem_post(&helpers->gone);
+}
+
+/* NULL: it has left, and `before` is to be joined. */
+static struct job *next_job(struct coro_helpers *helpers, struct leaver *before)
 {
     struct timespec until;
     struct job *job;
@@ -93,7 +108,8 @@ static struct job *next_job(struct coro_helpers *helpers)
         coro_spin_lock(&helpers->lock);
     }
     helpers->idle--;
-    helpers->threads -= !job;
+    if (!job)
+        leave(helpers, before);
     coro_spin_unlock(&helpers->lock);
     return job;
 }
@@ -121,28 +137,26 @@ static void end_job(struct coro_helpers *helpers, struct job *job, void *result)
 static void *helper(void *arg)
 {
     struct coro_helpers *helpers = arg;
+    struct leaver before;
     struct job *job;
 
-    while ((job = next_job(helpers)))
+    while ((job = next_job(helpers, &before)))
         end_job(helpers, job, job->body(job->arg));
-    sem_post(&helpers->gone);
+    if (before.is_there)
+        pthread_join(before.thread, NULL);
     return NULL;
 }
 
 static int helper_start(struct coro_helpers *helpers)
 {
     sigset_t all, before;
-    pthread_attr_t detached;
     pthread_t thread;
     int error;
 
     sigfillset(&all);
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* handlers run elsewhere */
-    error = pthread_create(&thread, &detached, helper, helpers);
+    error = pthread_create(&thread, NULL, helper, helpers);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&detached);
     return -error;
 }
 
@@ -155,12 +169,10 @@ static int want_helper(struct coro_helpers *helpers)
     coro_spin_lock(&helpers->lock);
     more = helpers->idle < ++helpers->wanted && helpers->threads < HELPERS_MAX;
     helpers->threads += more;
-    helpers->made += more;
     coro_spin_unlock(&helpers->lock);
     if (!more || !(error = helper_start(helpers)))
         return 0;
     coro_spin_lock(&helpers->lock);
-    helpers->made--;
     if (--helpers->threads)
         error = 0;
     else
@@ -169,20 +181,29 @@ static int want_helper(struct coro_helpers *helpers)
     return error;
 }
 
+static unsigned threads_left(struct coro_helpers *helpers)
+{
+    unsigned threads;
+
+    coro_spin_lock(&helpers->lock);
+    helpers->stop = true;
+    threads = helpers->threads;
+    coro_spin_unlock(&helpers->lock);
+    return threads;
+}
+
 void coro_helpers_end(struct coro_sched *sched)
 {
     struct coro_helpers *helpers = sched->helpers;
 
     if (!helpers)
         return;
-    coro_spin_lock(&helpers->lock);
-    helpers->stop = true;
-    coro_spin_unlock(&helpers->lock);
-    for (unsigned i = 0; i < helpers->made; i++)
+    for (unsigned i = threads_left(helpers); i > 0; i--)
         sem_post(&helpers->work);
-    for (unsigned i = 0; i < helpers->made; i++)
-        while (sem_wait(&helpers->gone))
-            ;
+    while (threads_left(helpers))
+        (void)sem_wait(&helpers->gone); /* one post may be of an earlier time */
+    if (helpers->left.is_there)
+        pthread_join(helpers->left.thread, NULL);
     sem_destroy(&helpers->work);
     sem_destroy(&helpers->gone);
     free(helpers);
