@@ -42,7 +42,8 @@ int bench_counters_groups(const struct bench_counters *c);
 
 /* Around one call of run(). stop() writes, for each event i of the group, the counts since
  * start() to values[i] (indexed as bench_counters_at()); other elements stay untouched.
- * 0, or -errno; -EAGAIN when the kernel multiplexed the group: the values are estimates. */
+ * 0, or -errno; when the kernel multiplexed the group -EAGAIN: the values are estimates, or
+ * -ENODATA: it was never on a counter. */
 int bench_counters_start(struct bench_counters *c, int group);
 int bench_counters_stop(struct bench_counters *c, int group, uint64_t *values);
 

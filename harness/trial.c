@@ -14,6 +14,12 @@
 
 /* ---------------------------------------------------------------- counters */
 
+/* All of the time, or some of it, or none of it (see bench_counters_stop()). */
+static bool is_counted(int error)
+{
+    return error == 0 || error == -EAGAIN || error == -ENODATA;
+}
+
 /* One group at a time, around runs that are not timed: N and 4N, the slope of each event. */
 static void measure_group(struct bench_trial *t, struct bench_counters *counters, int group,
                           uint64_t *low, uint64_t *high)
@@ -32,14 +38,19 @@ static void measure_group(struct bench_trial *t, struct bench_counters *counters
             continue;
         char unit[64];
         snprintf(unit, sizeof unit, "%s/op", event->metric);
-        if (err || (err_low && err_low != -EAGAIN) || (err_high && err_high != -EAGAIN)) {
+        if (err || !is_counted(err_low) || !is_counted(err_high)) {
             bench_metric_null(t, event->metric, unit, "reading %s failed", event->event);
             continue;
         }
-        bench_metric(t, event->metric, unit, event->source,
-                     ((double)high[i] - (double)low[i]) / (3 * (double)n));
-        if (err_low == -EAGAIN || err_high == -EAGAIN)
+        double per_op = ((double)high[i] - (double)low[i]) / (3 * (double)n);
+        if (err_low || err_high) {
+            /* Scaled up from a part of the time, or from none: no gate may see it. */
+            bench_metric_null(t, event->metric, unit, "%s was multiplexed by the kernel",
+                              event->event);
             trial_flag(t, "multiplexed");
+        } else {
+            bench_metric(t, event->metric, unit, event->source, per_op);
+        }
     }
 }
 
