@@ -5,9 +5,12 @@
 // counts what it did itself.
 
 #include "bench.h"
+#include "../../oslevel.h"
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -146,21 +149,116 @@ std::uint64_t stream_run(bench_trial *t, std::uint64_t ops)
     return stream(channel, ops);
 }
 
-std::uint64_t spawn_run(bench_trial *t, std::uint64_t ops)
+template <class Stacks>
+std::uint64_t spawn_on(Stacks &stacks, std::uint64_t batch, std::uint64_t ops)
 {
-    std::uint64_t batch = parameter_of(t), counted = 0;
+    std::uint64_t counted = 0;
     std::vector<fibers::fiber> all;
     all.reserve(batch);
     for (std::uint64_t left = ops; left > 0;) {
         std::uint64_t size = left < batch ? left : batch;
         for (std::uint64_t i = 0; i < size; i++)
-            all.emplace_back([&counted] { counted++; });
+            all.emplace_back(std::allocator_arg, stacks, [&counted] { counted++; });
         for (auto &fiber : all)
             fiber.join();
         all.clear();
         left -= size;
     }
     return counted;
+}
+
+std::uint64_t spawn_run(bench_trial *t, std::uint64_t ops)
+{
+    fibers::default_stack stacks;
+    return spawn_on(stacks, parameter_of(t), ops);
+}
+
+// The allocator that its documentation has for fibers which come and go. The pool lives as
+// long as the trial, as a program's would.
+std::uint64_t spawn_pooled_run(bench_trial *t, std::uint64_t ops)
+{
+    static fibers::pooled_fixedsize_stack stacks;
+    return spawn_on(stacks, parameter_of(t), ops);
+}
+
+std::uint64_t counter_run(bench_trial *t, std::uint64_t ops)
+{
+    std::uint64_t flows = parameter_of(t), number = 0;
+    fibers::mutex mutex;
+    std::vector<fibers::fiber> all;
+    for (std::uint64_t i = 0; i < flows; i++)
+        all.emplace_back([&, part = share(ops, flows, i)] {
+            for (std::uint64_t n = 0; n < part; n++) {
+                std::lock_guard<fibers::mutex> lock(mutex);
+                number++;
+            }
+        });
+    for (auto &fiber : all)
+        fiber.join();
+    return number; // less than ops if an increment was lost
+}
+
+// Items say who sent them and their number, as in bench/message_many.h.
+std::uint64_t crowd_run(bench_trial *t, std::uint64_t ops)
+{
+    constexpr std::uint64_t many = 4, bits = 40;
+    fibers::buffered_channel<std::uint64_t> channel(parameter_of(t));
+    std::uint64_t counted = 0;
+    std::vector<fibers::fiber> all;
+    for (std::uint64_t i = 0; i < many; i++)
+        all.emplace_back([&channel, i, part = share(ops, many, i)] {
+            for (std::uint64_t n = 1; n <= part; n++)
+                channel.push(i << bits | n);
+        });
+    for (std::uint64_t i = 0; i < many; i++)
+        all.emplace_back([&channel, &counted, part = share(ops, many, i)] {
+            std::uint64_t last[many] = {}, item = 0;
+            for (std::uint64_t n = 0; n < part; n++) {
+                channel.pop(item);
+                counted += item > last[item >> bits];
+                last[item >> bits] = item;
+            }
+        });
+    for (auto &fiber : all)
+        fiber.join();
+    return counted;
+}
+
+// One token through a ring of a hundred; it counts the hops.
+std::uint64_t pass_run(bench_trial *t, std::uint64_t ops)
+{
+    std::uint64_t flows = parameter_of(t);
+    std::vector<fibers::unbuffered_channel<std::uint64_t>> links(flows);
+    fibers::unbuffered_channel<std::uint64_t> done;
+    std::vector<fibers::fiber> all;
+    for (std::uint64_t i = 0; i < flows; i++)
+        all.emplace_back([&, i] {
+            std::uint64_t token;
+            while (links[i].pop(token) == fibers::channel_op_status::success)
+                if (token == ops)
+                    done.push(token);
+                else
+                    links[(i + 1) % flows].push(token + 1);
+        });
+    std::uint64_t token = 0;
+    links[0].push(0);
+    done.pop(token);
+    for (auto &link : links)
+        link.close();
+    for (auto &fiber : all)
+        fiber.join();
+    return token;
+}
+
+int measure_kernel_switches(bench_trial *t)
+{
+    constexpr std::uint64_t ops = 1000000;
+    oslevel kernel;
+    oslevel_begin(&kernel);
+    if (yield_run(t, ops) != ops)
+        return bench_fail(t, "not all yields were done");
+    oslevel_end(&kernel, t, ops, "flows");
+    return 0;
 }
 
 // jump_fcontext beneath it: six registers, SP and PC, MXCSR (4) and x87 control word (2).
@@ -188,7 +286,8 @@ bench_case make(const char *experiment, const char *params, const char *op,
     return c;
 }
 
-const config one = {1}, two = {2}, thousand = {1000}, many = {100000}, capacity = {128};
+const config one = {1}, two = {2}, sixteen = {16}, sixty_four = {64}, hundred = {100},
+             thousand = {1000}, many = {100000}, capacity = {128};
 
 } // namespace
 
@@ -208,16 +307,40 @@ int main(int argc, char **argv)
              &one, 5000),
         make("message", "mode=stream,capacity=128", "one item passed", BENCH_DEFAULT,
              stream_run, &capacity, 128 * 150),
+        make("message", "mode=pxc,producers=4,consumers=4,capacity=64",
+             "one item passed, between many", BENCH_DEFAULT, crowd_run, &sixty_four, 8000),
+        make("message", "mode=ring,flows=100,capacity=0", "one hop of a token", BENCH_DEFAULT,
+             pass_run, &hundred, 8000),
     };
     const char *spawned = "one flow created, run and joined";
     const bench_case spawn_cases[] = {
         make("spawn", "batch=1", spawned, BENCH_DEFAULT, spawn_run, &one, 5000),
         make("spawn", "batch=1000", spawned, BENCH_FULL, spawn_run, &thousand, 5000),
+        make("spawn", "stacks=pooled,batch=1", spawned, BENCH_DEFAULT, spawn_pooled_run, &one,
+             5000),
+        make("spawn", "stacks=pooled,batch=1000", spawned, BENCH_DEFAULT, spawn_pooled_run,
+             &thousand, 5000),
     };
+    const char *increment = "one increment of the shared number, by any flow";
+    const bench_case counter_cases[] = {
+        make("counter", "flows=1", increment, BENCH_DEFAULT, counter_run, &one, 20000),
+        make("counter", "flows=2", increment, BENCH_FULL, counter_run, &two, 20000),
+    };
+    bench_case oslevel_cases[] = {
+        make("oslevel", "work=yield", "10^6 switches between flows", BENCH_DEFAULT, nullptr,
+             &sixteen, 0),
+    };
+    oslevel_cases[0].measure = measure_kernel_switches;
     const bench_experiment experiments[] = {
-        {"yield", "what does a yield of Boost.Fiber's cost?", yield_cases, 3},
-        {"message", "what does an item through its channels cost?", message_cases, 2},
-        {"spawn", "what does it cost to create, run and join a fiber?", spawn_cases, 2},
+        {"yield", "what does a yield of Boost.Fiber's cost?", yield_cases, std::size(yield_cases)},
+        {"message", "what does an item through its channels cost?", message_cases,
+         std::size(message_cases)},
+        {"spawn", "what does it cost to create, run and join a fiber?", spawn_cases,
+         std::size(spawn_cases)},
+        {"counter", "what does a counter under its mutex cost?", counter_cases,
+         std::size(counter_cases)},
+        {"oslevel", "how often does the kernel switch while fibers do?", oslevel_cases,
+         std::size(oslevel_cases)},
     };
-    return bench_main(argc, argv, experiments, 3);
+    return bench_main(argc, argv, experiments, std::size(experiments));
 }

@@ -12,6 +12,7 @@
 #include "flows.h"
 #include "footprint.h"
 #include "libflows.h"
+#include "../../oslevel.h"
 #include "process.h"
 #include "ring.h"
 
@@ -192,7 +193,31 @@ static const struct bench_case spawn_cases[] = {
          "one round trip: request and reply", workers, GO_ROUNDTRIP, capacity, profile,      \
          JOB(5000))
 
+/* Among many: the names and ops of bench/message_many.h. */
+#define AMONG(mode, op, workers, kind, capacity, profile)                                    \
+    CASE("message", "go-chan", mode ",workers=" #workers, op, workers, kind, capacity,       \
+         profile, JOB(8000))
+#define CROWD(capacity, workers, profile)                                                    \
+    AMONG("mode=pxc,producers=4,consumers=4,capacity=" #capacity,                            \
+          "one item passed, between many", workers, GO_CROWD, capacity, profile)
+#define FAN_IN(capacity, workers, profile)                                                   \
+    AMONG("mode=fan-in,producers=4,capacity=" #capacity, "one item passed, between many",    \
+          workers, GO_FAN_IN, capacity, profile)
+#define PASS(capacity, workers, profile)                                                     \
+    AMONG("mode=ring,flows=100,capacity=" #capacity, "one hop of a token", workers, GO_PASS, \
+          capacity, profile)
+
 static const struct bench_case message_cases[] = {
+    CROWD(64, 1, BENCH_DEFAULT),
+    CROWD(64, 2, BENCH_DEFAULT),
+    CROWD(0, 1, BENCH_FULL),
+    CROWD(0, 2, BENCH_FULL),
+    FAN_IN(0, 1, BENCH_DEFAULT),
+    FAN_IN(0, 2, BENCH_DEFAULT),
+    FAN_IN(64, 1, BENCH_FULL),
+    FAN_IN(64, 2, BENCH_FULL),
+    PASS(0, 1, BENCH_DEFAULT),
+    PASS(0, 2, BENCH_DEFAULT),
     ROUNDTRIP(0, 1, BENCH_DEFAULT),
     ROUNDTRIP(0, 2, BENCH_DEFAULT),
     STREAM(0, 1, BENCH_FULL),
@@ -208,19 +233,64 @@ static const struct bench_case message_cases[] = {
          "one increment of the shared number, by any flow", workers, GO_COUNTER, flows,      \
          profile, JOB(50000))
 
+#define OWNER(capacity, workers, profile)                                                    \
+    CASE("counter", "go-owner", "flows=2,workers=" #workers ",capacity=" #capacity,          \
+         "one increment of the shared number, by any flow", workers, GO_OWNER, capacity,     \
+         profile, JOB(20000))
+
 static const struct bench_case counter_cases[] = {
-    COUNTER(1, 1, BENCH_FULL),
+    COUNTER(1, 1, BENCH_DEFAULT),
     COUNTER(2, 1, BENCH_FULL),
-    COUNTER(2, 2, BENCH_FULL),
+    COUNTER(2, 2, BENCH_DEFAULT),
+    OWNER(0, 1, BENCH_FULL),
+    OWNER(128, 1, BENCH_DEFAULT),
+    OWNER(128, 2, BENCH_DEFAULT),
 };
 
-#define SKYNET(leaves, workers, profile)                                                     \
-    CASE("scale", "go", "skynet=" #leaves ",workers=" #workers, "one leaf", workers,         \
-         GO_SKYNET, leaves, profile, JOB(leaves))
+/* As bench/scale.c names them. */
+#define SCALE(program, size_word, op, kind, size, profile)                                   \
+    CASE("scale", "go-" program, size_word ",workers=1", op, 1, kind, size, profile,         \
+         JOB(size)),                                                                         \
+        CASE("scale", "go-" program, size_word ",workers=2", op, 2, kind, size, profile,     \
+             JOB(size))
 
 static const struct bench_case scale_cases[] = {
-    SKYNET(1000000, 1, BENCH_FULL),
-    SKYNET(1000000, 2, BENCH_FULL),
+    SCALE("skynet", "leaves=1000000",
+          "one leaf of the tree, with its share of the flows above it", GO_SKYNET, 1000000,
+          BENCH_FULL),
+    SCALE("sieve", "primes=100", "one prime of the first 100", GO_SIEVE, 100, BENCH_DEFAULT),
+    SCALE("sieve", "primes=1000", "one prime of the first 1,000", GO_SIEVE, 1000, BENCH_FULL),
+    SCALE("ring", "flows=100000", "one flow of a ring: made, passed by, ended", GO_RING, 100000,
+          BENCH_FULL),
+    SCALE("sum", "parts=256", "one part of an array, of 8,192 numbers", GO_SUM, 256,
+          BENCH_DEFAULT),
+};
+
+/* ------------------------------------------------------------------------- oslevel */
+
+/* A yield is one switch between goroutines, an unbuffered round trip two. */
+static int measure_kernel_switches(struct bench_trial *t)
+{
+    enum { OPS = 500000 };
+    const struct go_config *config = bench_case_of(t)->arg;
+    struct oslevel kernel;
+    oslevel_begin(&kernel);
+    if (run(t, OPS) != OPS)
+        return bench_fail(t, "not all of %d operations were done", OPS);
+    oslevel_end(&kernel, t, config->kind == GO_YIELD ? OPS : 2.0 * OPS, "flows");
+    return 0;
+}
+
+#define OSLEVEL(work, workers, kind, flows)                                                  \
+    CASE("oslevel", "go", "work=" work ",workers=" #workers, "10^6 switches between flows",  \
+         workers, kind, flows, BENCH_DEFAULT, .setup = setup,                                \
+         .measure = measure_kernel_switches, .teardown = teardown)
+
+static const struct bench_case oslevel_cases[] = {
+    OSLEVEL("yield", 1, GO_YIELD, 16),
+    OSLEVEL("yield", 2, GO_YIELD, 16),
+    OSLEVEL("message", 1, GO_ROUNDTRIP, 0),
+    OSLEVEL("message", 2, GO_ROUNDTRIP, 0),
 };
 
 #define FOOTPRINT(flows, profile)                                                            \
@@ -243,7 +313,8 @@ int main(int argc, char **argv)
         TABLE(spawn, "what does it cost to create, run and join a goroutine?"),
         TABLE(message, "what does it cost to pass an item through a Go channel?"),
         TABLE(counter, "what does a counter under a sync.Mutex cost?"),
-        TABLE(scale, "what does a tree of 10^6 goroutines cost?"),
+        TABLE(scale, "what do programs of very many goroutines cost?"),
+        TABLE(oslevel, "how often does the kernel switch while goroutines do?"),
         TABLE(footprint, "what does a parked goroutine weigh?"),
         {"io", IO_QUESTION, io_cases, io_case_count},
     };

@@ -46,7 +46,14 @@ func go_run(kind C.int, ops, parameter C.uint64_t) C.uint64_t {
 		C.GO_STREAM:    stream,
 		C.GO_SPAWN:     spawn,
 		C.GO_COUNTER:   counter,
+		C.GO_OWNER:     owner,
+		C.GO_CROWD:     crowd,
+		C.GO_FAN_IN:    fanIn,
+		C.GO_PASS:      pass,
 		C.GO_SKYNET:    skynetRun,
+		C.GO_SIEVE:     sieve,
+		C.GO_RING:      ringRun,
+		C.GO_SUM:       sumRun,
 	}
 	jobs <- job{works[kind], uint64(ops), uint64(parameter)}
 	return C.uint64_t(<-results)

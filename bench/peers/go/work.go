@@ -11,19 +11,13 @@ import (
 // yield: `flows` goroutines, each with its share of the yields.
 func yield(ops, flows uint64) uint64 {
 	counts := make([]uint64, flows)
-	var all sync.WaitGroup
-	all.Add(int(flows))
-	for i := uint64(0); i < flows; i++ {
-		go func(i, share uint64) {
-			n := uint64(0)
-			for ; n < share; n++ {
-				runtime.Gosched()
-			}
-			counts[i] = n
-			all.Done()
-		}(i, share(ops, flows, i))
-	}
-	all.Wait()
+	together(flows, func(i uint64) {
+		n, part := uint64(0), share(ops, flows, i)
+		for ; n < part; n++ {
+			runtime.Gosched()
+		}
+		counts[i] = n
+	})
 	return sum(counts)
 }
 
@@ -93,21 +87,37 @@ func counter(ops, flows uint64) uint64 {
 	var (
 		mutex  sync.Mutex
 		number uint64
-		all    sync.WaitGroup
 	)
-	all.Add(int(flows))
-	for i := uint64(0); i < flows; i++ {
-		go func(share uint64) {
-			for n := uint64(0); n < share; n++ {
-				mutex.Lock()
-				number++
-				mutex.Unlock()
-			}
-			all.Done()
-		}(share(ops, flows, i))
-	}
-	all.Wait()
+	together(flows, func(i uint64) {
+		part := share(ops, flows, i)
+		for n := uint64(0); n < part; n++ {
+			mutex.Lock()
+			number++
+			mutex.Unlock()
+		}
+	})
 	return number // less than ops if an increment was lost
+}
+
+// owner: two goroutines send increments to a third, whose number it is.
+func owner(ops, capacity uint64) uint64 {
+	const flows = 2
+	increments, total := make(chan uint64, capacity), make(chan uint64)
+	go func() {
+		number := uint64(0)
+		for increment := range increments {
+			number += increment
+		}
+		total <- number
+	}()
+	together(flows, func(i uint64) {
+		part := share(ops, flows, i)
+		for n := uint64(0); n < part; n++ {
+			increments <- 1
+		}
+	})
+	close(increments)
+	return <-total
 }
 
 // skynet: a tree of goroutines, ten children each, that add up the leaves' numbers.
