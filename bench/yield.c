@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * yield: what a flow pays to let the others run, with 2 to a million of them alive.
+ * yield: what a flow pays to let the others run, with 2 to ten million of them alive.
  *
  * One op is one coro_yield(): into the run queue, out of it, and a switch. Nothing else is
  * done, so with many flows what is measured is how the run queue and the flows'
@@ -13,6 +13,11 @@
  * trial. site=same: both flows yield from one place in the code; diff: from two (see
  * `switch`: the processor predicts each place's jump by itself).
  *
+ * The queue has the flows in the order of their stacks in memory, as they were spawned: a
+ * processor's prefetcher may like that. order=random: they are let into it in another order.
+ *
+ * Ten million flows have stacks of 1 KB, else of 4 KB, and need the memory to be there.
+ *
  * Two workers (workers=2). Flows move, so nobody's turn is known: each does its share of
  * the ops, and waits (stage.h). ns/op is wall time over the yields of both workers.
  */
@@ -20,10 +25,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "footprint.h"
 #include "stage.h"
 #include "switch.h"
 
-enum { STACK_BYTES = 4096, STACK_BYTES_SANITIZED = 64 * 1024 };
+enum {
+    MANY = 1000000,
+    STACK_BYTES_LEAST = 1024,
+    STACK_BYTES = 4096,
+    STACK_BYTES_SANITIZED = 64 * 1024,
+};
 
 /* More turns than a trial has. */
 #define FOREVER (UINT64_C(1) << 62)
@@ -32,6 +43,7 @@ struct yield_config {
     size_t flows;
     unsigned workers;
     bool different_sites;
+    bool shuffled;
 };
 
 struct yield_state {
@@ -39,7 +51,8 @@ struct yield_state {
     struct stage stage;     /* of one worker, */
     struct stage_crew crew; /* or of two */
     bool numbering, ending, refused;
-    size_t started, numbered;
+    size_t started, queued, numbered;
+    struct coro_semaphore *gate; /* of each follower, where the order is shuffled */
     size_t turn;    /* whose it is when run() begins */
     uint64_t ops;   /* of this run, for two workers */
     uint64_t *left; /* turns until the flow leaves to the harness, and one */
@@ -78,11 +91,35 @@ static void *yield_follow(void *arg)
 {
     struct yield_state *s = arg;
 
-    s->started++;
+    if (s->gate)
+        coro_semaphore_acquire(&s->gate[s->started++]);
+    else
+        s->started++;
+    s->queued++;
     while (!s->numbering)
         coro_yield();
     yield_by_turns(s, s->config->different_sites);
     return NULL;
+}
+
+/* Lets the followers into the queue one by one, in an order that their stacks are not in. */
+static void let_in(struct yield_state *s, size_t flows)
+{
+    uint64_t random = 1; /* Knuth's MMIX generator; always the same order */
+    uint32_t *order = calloc(flows, sizeof *order);
+
+    for (size_t i = 0; order && i < flows; i++) {
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        size_t other = (size_t)((random >> 32) * (i + 1) >> 32);
+        order[i] = order[other];
+        order[other] = (uint32_t)i;
+    }
+    s->refused = s->refused || !order;
+    for (size_t i = 0; i < flows; i++)
+        coro_semaphore_release(&s->gate[order ? order[i] : i]);
+    free(order);
+    while (s->queued < flows)
+        coro_yield();
 }
 
 /* Numbers follow the order of the queue, which settles once all flows have begun. */
@@ -97,6 +134,8 @@ static void yield_lead(void *arg)
     while (s->started < spawned - 1)
         coro_yield();
     s->refused = spawned < s->config->flows;
+    if (s->gate)
+        let_in(s, spawned - 1);
     s->ending = s->refused;
     s->numbering = true;
     for (size_t i = 0; i < s->config->flows; i++)
@@ -153,8 +192,33 @@ static void yield_teardown(struct bench_trial *t)
         stage_close(&s->stage);
     else
         stage_crew_close(&s->crew);
+    free(s->gate);
     free(s->left);
     free(s);
+}
+
+/* A flow of a million has one touched page, or shares one: it must be there. */
+static int check_memory(struct bench_trial *t, size_t flows, size_t stack_bytes)
+{
+    enum { BESIDE_THE_STACK_BYTES = 128 };
+    uint64_t available_bytes = bench_memory_available_bytes();
+    uint64_t needed_bytes = flows * (stack_bytes + BESIDE_THE_STACK_BYTES);
+
+    if (flows < MANY || !available_bytes || needed_bytes < available_bytes / 10 * 9)
+        return 0;
+    return bench_skip(t, "%zu flows take about %llu MB, and %llu MB are available", flows,
+                      (unsigned long long)needed_bytes >> 20,
+                      (unsigned long long)available_bytes >> 20);
+}
+
+static int make_gates(struct yield_state *s)
+{
+    if (!s->config->shuffled)
+        return 0;
+    s->gate = calloc(s->config->flows, sizeof *s->gate);
+    for (size_t i = 0; s->gate && i < s->config->flows; i++)
+        coro_semaphore_init(&s->gate[i], 0);
+    return s->gate ? 0 : -ENOMEM;
 }
 
 static int yield_setup(struct bench_trial *t)
@@ -167,6 +231,13 @@ static int yield_setup(struct bench_trial *t)
         return -ENOMEM;
     bench_set_state(t, s);
     s->config = bench_case_of(t)->arg;
+    if (s->config->flows > MANY && !CORO_ANNOTATED)
+        stack_bytes = STACK_BYTES_LEAST;
+    error = check_memory(t, s->config->flows, stack_bytes);
+    if (!error)
+        error = make_gates(s);
+    if (error)
+        return error;
     s->left = calloc(s->config->flows, sizeof *s->left);
     if (!s->left)
         return -ENOMEM;
@@ -202,19 +273,21 @@ static const struct bench_contract contract = {
     .growth = "none", .preemption = "none", .threads = "M:N",
     .cancellation = "at blocking calls"};
 
-#define YIELD(n, site, different, workers_, places_, flags_, most, profile_)              \
+#define YIELD(n, site, different, shuffled_, workers_, places_, flags_, most, profile_)              \
     {                                                                                     \
         .experiment = "yield", .subject = "coro",                                         \
         .params = "flows=" #n ",workers=" #workers_ site, .op = "one yield",              \
         .places = places_, .profile = profile_, .flags = flags_,                          \
         .contract = &contract, .kernel_switches_max = most, .setup = yield_setup, .run = yield_run,              \
-        .teardown = yield_teardown, .ops_multiple = (n) == 2 ? 0 : (n),                   \
-        .arg = &(const struct yield_config){n, workers_, different},                      \
+        .teardown = yield_teardown, .ops_multiple = (n) == 2 ? 0 : (n) > MANY ? MANY : (n),                 \
+        .arg = &(const struct yield_config){n, workers_, different, shuffled_},                      \
     }
 #define ALONE(n, site, different, profile) \
-    YIELD(n, site, different, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, profile)
+    YIELD(n, site, different, false, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, profile)
+#define SHUFFLED(n, profile) \
+    YIELD(n, ",order=random", false, true, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, profile)
 #define IN_TWO(n, profile) \
-    YIELD(n, "", false, 2, BENCH_AT_ANY & ~BENCH_AT(BENCH_SAME_CPU), BENCH_THREADS, 0, profile)
+    YIELD(n, "", false, false, 2, BENCH_AT_ANY & ~BENCH_AT(BENCH_SAME_CPU), BENCH_THREADS, 0, profile)
 
 const struct bench_case yield_cases[] = {
     ALONE(2, ",site=same", false, BENCH_QUICK),
@@ -223,6 +296,11 @@ const struct bench_case yield_cases[] = {
     ALONE(1000, "", false, BENCH_DEFAULT),
     ALONE(100000, "", false, BENCH_FULL),
     ALONE(1000000, "", false, BENCH_FULL),
+    ALONE(10000000, "", false, BENCH_FULL),
+    SHUFFLED(1000, BENCH_DEFAULT),
+    SHUFFLED(100000, BENCH_FULL),
+    SHUFFLED(1000000, BENCH_FULL),
+    SHUFFLED(10000000, BENCH_FULL),
     IN_TWO(2, BENCH_FULL),
     IN_TWO(16, BENCH_FULL),
     IN_TWO(1000, BENCH_DEFAULT),
