@@ -19,7 +19,9 @@
  * With I/O under way a worker sleeps in the poller instead of on its futex, when the poller wants it
  * to (`asleep` says which, so who wakes it knows how). It marks itself awake before it
  * turns what it found into woken flows: as long as it counts as asleep the poller still
- * says that operations are pending. So nobody takes that moment for a deadlock.
+ * says that operations are pending. So nobody takes that moment for a deadlock. A worker that is
+ * alone spins, as others do, only while I/O is pending: to wake a halted CPU costs who sends to
+ * it, and the one that answers, more than the spinning.
  *
  * Deadlock. Under idle_lock, everyone asleep, inboxes empty, no timer, no I/O and no hold: nothing
  * can change any more. Then either no flow is left and the run ends, or it is reported.
@@ -476,6 +478,14 @@ static bool spin(struct coro_worker *self, uint64_t start_ns)
     return false;
 }
 
+/* Who is alone has nobody to wait for but the kernel. */
+static bool expects_io(struct coro_sched *sched)
+{
+    const struct coro_poller *poller = poller_of(sched);
+
+    return poller && poller->pending(sched);
+}
+
 void coro_idle(struct coro_worker *self)
 {
     struct coro_sched *sched = self->sched;
@@ -483,19 +493,21 @@ void coro_idle(struct coro_worker *self)
     bool alone = sched->workers_count == 1;
 
     while (!atomic_load_explicit(&sched->stop, memory_order_acquire)) {
+        bool spins;
         uint64_t now_ns;
 
         if (run_queued(self)) {
             self->parks_idle++;
             watch_ns = WATCH_FIRST_NS;
         }
-        now_ns = alone ? 0 : coro_now_ns();
+        spins = !alone || expects_io(sched);
+        now_ns = spins ? coro_now_ns() : 0;
         judge_last_raid(self, now_ns);
-        if (!alone && spin(self, now_ns)) {
+        if (spins && spin(self, now_ns)) {
             send_for_watcher(sched);
             continue;
         }
-        fall_asleep(self, alone ? 0 : coro_now_ns(), watch_ns);
+        fall_asleep(self, spins ? coro_now_ns() : 0, watch_ns);
         watch_ns = watch_ns * 2 < WATCH_MAX_NS ? watch_ns * 2 : WATCH_MAX_NS;
         if (!alone && (atomic_load(&self->inbox) || coro_ring_count(self)))
             send_for_watcher(sched);
