@@ -72,7 +72,8 @@ int guest_measure_footprint(struct bench_trial *t)
     struct readings r;
     if (flows < STEPS)
         return bench_fail(t, "its parameters name no number of flows");
-    bench_kernel_memory_settle();
+    if (spec->flags & BENCH_THREADS) /* else the kernel's memory is not reported */
+        bench_kernel_memory_settle();
     int err = grow(t, flows / 10 + STEPS, &r); /* its heap's own growth first */
     if (!err)
         err = grow(t, flows, &r);

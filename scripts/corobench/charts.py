@@ -17,6 +17,7 @@ from corobench.curves import draw_ablation, draw_depth, draw_live, draw_sizes
 from corobench.dataset import Case, Dataset
 from corobench.layers import draw_layers, steps
 from corobench.oslevel import draw_oslevel, oslevel_cases
+from corobench.peers import draw_decades, draw_peers, fields, weights_by_count
 from corobench.scatter import draw_ecdf, draw_ratio
 from corobench.selection import (
     ablation_steps,
@@ -175,5 +176,22 @@ CHARTS = (
         "All threads of the process; in brackets voluntary + involuntary. Lower is better.",
         draw_oslevel,
         lambda data: bool(oslevel_cases(data)),
+    ),
+    Chart(
+        "peers",
+        (),
+        "How other systems compare with this runtime",
+        "Medians of ratios paired by round, lines are their 95 % intervals. Left of 1 is "
+        "cheaper than ours.",
+        draw_peers,
+        lambda data: bool(fields(data)),
+    ),
+    Chart(
+        "peers-footprint",
+        (),
+        "What a parked flow weighs, by how many there are",
+        "User memory, page tables and kernel memory, by the slope. Lower is better.",
+        draw_decades,
+        lambda data: bool(weights_by_count(data)),
     ),
 )

@@ -7,7 +7,7 @@ the same blocks. Foreign text passes through untouched: the renderers escape it.
 """
 from __future__ import annotations
 
-from corobench import bank, charts, layers, ledger, tables
+from corobench import bank, charts, layers, ledger, peers, tables
 from corobench.blocks import Block, Bullets, Paragraph, Report, Section, Table
 from corobench.claims import Claims
 from corobench.dataset import COST, Dataset
@@ -43,6 +43,13 @@ def build(data: Dataset, claims: Claims) -> Report:
     sections += [
         ledger.section(ruling, claims.published, data, shown_at) for ruling in found
     ]
+    beside = [
+        *ledger.chart("peers", data, "", shown_at),
+        *ledger.chart("peers-footprint", data, "", shown_at),
+        *peers.page(data),
+    ]
+    if beside:
+        sections.append(Section("Other systems in the same run", beside))
     for experiment in sorted(data.experiments(), key=_rank):
         sections.append(
             Section(

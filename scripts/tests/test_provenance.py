@@ -102,6 +102,8 @@ class Lines:
             lost = statistics.median(self.values(case, "lost_updates"))
             words = f"{number(statistics.median(self.values(case, 'ns')))} ns"
             return {f"{words}, {percent(lost / 1e6)} lost" if lost > 0 else words}
+        if kind.startswith("ratio"):
+            return self._ratio(kind, case, names[0])
         if kind == "contract":
             return {f"{self.cases[case][0]['contract']['bytes_saved']:,}"}
         if kind == "trials":
@@ -123,6 +125,18 @@ class Lines:
         return {word(value) + unit for word in (number, size)} | {
             f"{value:.0f}" if value == round(value) else f"{value:.3f}"
         }
+
+    def _ratio(self, kind: str, case: str, own: str) -> set[str]:
+        """Of rounds that have both, in estimated cycles where there are any."""
+        for metric in ("cycles_estimated", "ns"):
+            ours, theirs = self.series(own, metric), self.series(case, metric)
+            logs = [math.log(theirs[at] / ours[at]) for at in theirs if at in ours]
+            if logs:
+                break
+        if kind == "ratio":
+            return {f"{number(math.exp(statistics.median(logs)))}×"}
+        low, high = interval(logs) or (math.nan, math.nan)
+        return {f"{number(math.exp(low))} to {number(math.exp(high))}"}
 
     def _rung(self, kind: str, names: list[str]) -> set[str]:
         """names: pairs of a case and its ops in one hand-over."""
