@@ -258,7 +258,8 @@ def _round_tick(word: Any, value: float) -> str:
 
 
 class Palette:
-    """One colour and one marker per name, by order of appearance."""
+    """One colour and one marker per name, by order of appearance; no two names have both in
+    common, as the markers move on by one when the colours begin anew."""
 
     def __init__(self, theme: Theme, names: list[str]) -> None:
         self._theme = theme
@@ -268,4 +269,5 @@ class Palette:
         return self._theme.colours[self._index[name] % len(self._theme.colours)]
 
     def marker(self, name: str) -> str:
-        return MARKERS[self._index[name] % len(MARKERS)]
+        index = self._index[name]
+        return MARKERS[(index + index // len(self._theme.colours)) % len(MARKERS)]
