@@ -181,8 +181,8 @@ CHARTS = (
         "peers",
         (),
         "How other systems compare with this runtime",
-        "Medians of ratios paired by round, lines are their 95 % intervals. Left of 1 is "
-        "cheaper than ours.",
+        "Medians of ratios paired by round, lines are their 95 % intervals; this runtime "
+        "is 1. Left is better.",
         draw_peers,
         lambda data: bool(fields(data)),
     ),

@@ -335,6 +335,7 @@ class Generator:
                         ),
                     },
                     op="one parked flow",
+                    notes={"flows": "1024, in 8 steps"},
                 )
             )
         found.append(

@@ -22,7 +22,13 @@ class Drawing(ScratchTest):
 
     def test_every_chart_has_units_and_the_better_end(self) -> None:
         data = self.dataset(Generator(rounds=6).records())
-        units = {"switch-ratio": "×", "footprint": "KiB", "oslevel": "per 10^6"}
+        units = {
+            "switch-ratio": "×",
+            "footprint": "KiB",
+            "oslevel": "per 10^6",
+            "peers": "×",
+            "peers-footprint": "KiB",
+        }
         for one in charts.CHARTS:
             words = self.words(one.name, data)
             self.assertRegex(words, "(Lower|Left) is better")
