@@ -241,13 +241,13 @@ static uint64_t threads_run(struct bench_trial *t, uint64_t ops)
         ECHO("pthread", socket, family, n, CORO_IO_BEST, profile, threads)
 
 const struct bench_case io_cases[] = {
-    SUBJECTS("tcp", AF_INET, 1, BENCH_DEFAULT),
+    SUBJECTS("tcp", AF_INET, 1, BENCH_FULL),
     SUBJECTS("tcp", AF_INET, 100, BENCH_FULL),
     SUBJECTS("tcp", AF_INET, 1000, BENCH_DEFAULT),
     SUBJECTS("tcp", AF_INET, 10000, BENCH_FULL),
     SUBJECTS("unix", AF_UNIX, 1, BENCH_FULL),
     SUBJECTS("unix", AF_UNIX, 100, BENCH_FULL),
-    SUBJECTS("unix", AF_UNIX, 1000, BENCH_FULL),
+    SUBJECTS("unix", AF_UNIX, 1000, BENCH_DEFAULT),
     SUBJECTS("unix", AF_UNIX, 10000, BENCH_FULL),
 };
 const size_t io_case_count = sizeof io_cases / sizeof *io_cases;
