@@ -18,6 +18,7 @@ from corobench import pages, render
 from corobench.charts import CHARTS
 from corobench.claims import ClaimsError, read_claims
 from corobench.dataset import Dataset
+from corobench.explorer import explorer
 from corobench.records import RecordError, Run, read_run
 from corobench.wording import plain
 
@@ -60,7 +61,8 @@ def report_main(arguments: list[str]) -> int:
     options = _report_options(arguments)
     paths = options.runs or [newest_run(options.results or options.output / "results")]
     data = Dataset(_read_together(paths))
-    files = render.files(pages.build(data, read_claims()))
+    beside = _beside(options, data)
+    files = render.files(pages.build(data, read_claims()), explorer(data, beside))
     if options.check:
         return _check(options.output, files)
     write_all(options.output, files)
@@ -104,6 +106,13 @@ def _report_options(arguments: list[str]) -> argparse.Namespace:
         help="the directory that gets REPORT.md (default: the project's root)",
     )
     parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="RUN.jsonl",
+        help="a run to set beside these in report.html (default: the newest older run of "
+        "the same machine, where the runs lie)",
+    )
+    parser.add_argument(
         "--check",
         action="store_true",
         help="write nothing; fail when REPORT.md or a chart is not what the "
@@ -126,6 +135,22 @@ def newest_run(results: Path) -> Path:
             f"{plain(results)}: no run in it (no */*.jsonl); " f"`ninja bench` makes one"
         )
     return found[-1]
+
+
+def _beside(options: argparse.Namespace, data: Dataset) -> Dataset | None:
+    """The second run of report.html; None where there is none."""
+    path = options.beside or _older_run(data.runs)
+    return None if path is None else Dataset([read_run(path)])
+
+
+def _older_run(runs: list[Run]) -> Path | None:
+    oldest = runs[0].path
+    older = [
+        path
+        for path in sorted(oldest.parent.glob("*.jsonl"), key=lambda path: path.name)
+        if path.name < oldest.name
+    ]
+    return older[-1] if older else None
 
 
 def _read_together(paths: Iterable[Path]) -> list[Run]:

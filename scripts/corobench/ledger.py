@@ -72,8 +72,15 @@ def _ledger(found: list[Ruling]) -> Table:
         ]
         for ruling in found
     ]
-    headers = ["", "the document says", "verdict", "deciding figure", "95 % interval",
-               "of what", "predicted"]  # fmt: skip
+    headers = [
+        "claim",
+        "the document says",
+        "verdict",
+        "deciding figure",
+        "95 % interval",
+        "of what",
+        "predicted",
+    ]
     return Table(headers, rows, [False, False, False, True, True, False, False])
 
 

@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from corobench.blocks import Link, Report
+from corobench.explorer import WHY_NOT, Explorer
 from corobench.wording import Code, markdown, plain
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
@@ -25,13 +26,13 @@ class Safe(str):
     """Markdown that needs no escaping."""
 
 
-def files(report: Report) -> dict[str, bytes]:
+def files(report: Report, explorer: Explorer) -> dict[str, bytes]:
     """Every file of the report, by its path below the output directory."""
     result = {"REPORT.md": _markdown(report).encode()}
     for picture in report.pictures():
         for theme, svg in picture.svg.items():
             result[f"{CHARTS_DIRECTORY}/{picture.name}-{theme}.svg"] = svg
-    result["results/report.html"] = _html(report).encode()
+    result["results/report.html"] = _html(report, explorer).encode()
     return result
 
 
@@ -59,7 +60,7 @@ def _markdown(report: Report) -> str:
     return template.render(report=report, attribute=attribute)
 
 
-def _html(report: Report) -> str:
+def _html(report: Report, explorer: Explorer) -> str:
     def finalize(value: object) -> Markup:
         if isinstance(value, Markup):
             return value
@@ -76,4 +77,6 @@ def _html(report: Report) -> str:
     template = _environment(finalize=finalize, autoescape=True).get_template(
         "report.html.j2"
     )
-    return template.render(report=report, inline=inline)
+    return template.render(
+        report=report, inline=inline, explorer=explorer, why_not=WHY_NOT, markup=Markup
+    )

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from corobench import render
-from corobench.blocks import Report
 from corobench.claims import read_claims
 from corobench.dataset import Dataset
+from corobench.explorer import explorer
 from corobench.pages import build
 from corobench.records import read_run
 from corobench.wording import plain
@@ -21,8 +21,8 @@ from tests.synthetic import Generator, contract, metric, write
 CLAIMS = read_claims()
 
 
-def report(data: Dataset) -> Report:
-    return build(data, CLAIMS)
+def all_files(data: Dataset) -> dict[str, bytes]:
+    return render.files(build(data, CLAIMS), explorer(data, None))
 
 
 class Tags(HTMLParser):
@@ -43,11 +43,11 @@ def full_report(rounds: int) -> dict[str, bytes]:
         run = read_run(
             write(Path(scratch) / "run.jsonl", Generator(rounds=rounds).records())
         )
-    return render.files(report(Dataset([run])))
+    return all_files(Dataset([run]))
 
 
 def markdown(data: Dataset) -> str:
-    return render.files(report(data))["REPORT.md"].decode()
+    return all_files(data)["REPORT.md"].decode()
 
 
 def shape(page: str) -> tuple[list[str], list[int]]:
@@ -91,7 +91,7 @@ class WholeReport(ScratchTest):
 
     def test_same_records_same_bytes(self) -> None:
         again = self.dataset(Generator(rounds=12).records())
-        self.assertEqual(full_report(12), render.files(report(again)))
+        self.assertEqual(full_report(12), all_files(again))
 
     def test_charts_that_are_named_are_written(self) -> None:
         found = full_report(12)
@@ -267,7 +267,7 @@ class HostileRecords(ScratchTest):
     def test_html_has_the_tags_of_harmless_words(self) -> None:
         found = []
         for text in ("word " * 50, HOSTILE):
-            page = render.files(report(self.dataset(poisoned(text))))[
+            page = all_files(self.dataset(poisoned(text)))[
                 "results/report.html"
             ]
             parser = Tags()
@@ -278,7 +278,7 @@ class HostileRecords(ScratchTest):
         self.assertNotIn("script", found[1][0])
 
     def test_text_is_shown_and_not_dropped(self) -> None:
-        page = render.files(report(self.dataset(poisoned(HOSTILE))))[
+        page = all_files(self.dataset(poisoned(HOSTILE)))[
             "results/report.html"
         ]
         self.assertIn("&lt;script&gt;alert(1)&lt;/script&gt;", page.decode())
