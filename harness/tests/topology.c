@@ -180,6 +180,34 @@ Test(topology, hybrid_machines_measure_their_fast_cores)
            (struct expectation){1, ABSENT, {1, 0}, ABSENT, ABSENT});
 }
 
+/* Machines that are sold, as Linux numbers their CPUs: where cores have two threads, all first
+ * threads come before all second ones. */
+
+/* Two sockets of 28 cores, each split in two NUMA nodes that share the socket's L3. */
+Test(topology, a_xeon_with_sub_numa_clusters)
+{
+    static const char xeon[] = "pack:2 l3:1 numa:2 core:14 pu:2(indexes=2*56:1*2)";
+    expect(xeon, (struct expectation){111, {111, 55}, {111, 110}, ABSENT, {111, 83}});
+    expect_counts(xeon, 112, 56, 2, 4);
+}
+
+/* 64 cores, eight of them on each L3, all in one node. */
+Test(topology, an_epyc_of_eight_caches)
+{
+    static const char epyc[] = "pack:1 numa:1 l3:8 core:8 pu:2(indexes=2*64:1*2)";
+    expect(epyc, (struct expectation){127, {127, 63}, {127, 126}, {127, 119}, ABSENT});
+    expect_counts(epyc, 128, 64, 8, 1);
+}
+
+/* 80 cores of one thread; the system-level cache is not reported. */
+Test(topology, an_altra_of_one_socket_and_of_two)
+{
+    expect("pack:1 numa:1 l2:80 core:1 pu:1",
+           (struct expectation){79, ABSENT, {79, 78}, ABSENT, ABSENT});
+    expect("pack:2 numa:1 l2:80 core:1 pu:1",
+           (struct expectation){159, ABSENT, {159, 158}, ABSENT, {159, 79}});
+}
+
 Test(topology, malformed_descriptions_are_errors)
 {
     static const char *const bad[] = {"",

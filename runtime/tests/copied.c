@@ -150,6 +150,9 @@ IN_FLOWS(copied, shallow_flows_are_packed_into_their_slots)
         handle[i] = spawn_copied(word_receiver, chan);
     for (size_t i = 0; i < FLOWS; i++)
         UNTIL_PARKED(handle[i]);
+#if defined(__riscv) /* the frames differ in more words than a slot keeps */
+    cr_skip_test("on riscv64 shallow flows need an image");
+#endif
     for (size_t i = 0; i < FLOWS && coro_copied_works(); i++)
         cr_expect_neq((uintptr_t)handle[i].flow->context.fp, 1, "flow %zu has an image", i);
     for (uint64_t i = 0; i < 10 * FLOWS; i++) {
