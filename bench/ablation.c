@@ -12,6 +12,7 @@
 #include "ablation.h"
 #include "experiments.h"
 #include "switch.h"
+#include "switch_contract.h"
 
 /* ------------------------------------------------------- what a contract costs */
 
@@ -187,12 +188,6 @@ static inline __attribute__((always_inline)) void abi_switch(struct coro_context
 
 LIVE_0_TO_6(inline, coro_switch_inline)
 LIVE_0_TO_6(abi, abi_switch)
-
-/* What the caller spills around the inline switch is not in its contract: it is the caller's. */
-static const struct bench_contract contract_inline = {
-    .saves = "sp pc bp", .bytes_saved = 24};
-static const struct bench_contract contract_abi = {
-    .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
 
 #define LIVE_CASE(subject_name, subject_contract, smallest_profile, k, run_function) \
     { \

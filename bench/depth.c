@@ -16,6 +16,7 @@
  */
 #include "experiments.h"
 #include "switch.h"
+#include "switch_contract.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -243,10 +244,6 @@ static void copy_teardown(struct bench_trial *t)
 
 /* ------------------------------------------------------------------- the table */
 
-static const struct bench_contract contract_inline = {
-    .saves = "sp pc bp", .bytes_saved = 24};
-static const struct bench_contract contract_abi = {
-    .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
 static const struct bench_contract contract_ucontext = {
     .saves = "sp pc bp rbx r12-r15 rdi rsi rdx rcx r8 r9 x87env mxcsr sigmask",
     .bytes_saved = 156,

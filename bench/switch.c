@@ -14,15 +14,12 @@
  */
 #include "experiments.h"
 #include "switch.h"
+#include "switch_contract.h"
 #include "switch_variants.h"
 
 #include <setjmp.h>
 #include <ucontext.h>
 
-static const struct bench_contract contract_inline = {
-    .saves = "sp pc bp", .bytes_saved = 24};
-static const struct bench_contract contract_abi = {
-    .saves = "sp pc bp rbx r12-r15 resume-pc", .bytes_saved = 72};
 static const struct bench_contract contract_setjmp = {
     .saves = "sp pc bp rbx r12-r15", .bytes_saved = 68};
 static const struct bench_contract contract_ucontext = {
