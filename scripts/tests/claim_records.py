@@ -144,8 +144,8 @@ ROWS: dict[str, dict[str, Row]] = {
         REFUTED: {"locked.lost_updates": 2.0},
     },
     "C18": {
-        CONFIRMED: {"pair.stolen": [0.4], "grow.ns": [900.0]},
-        REFUTED: {"pair.stolen": [0.0]},
+        CONFIRMED: {"alone.ns": 100.0, "pair.ns": [60.0]},
+        REFUTED: {"pair.ns": [99.0]},
     },
     "C19": {
         CONFIRMED: {"checked.ns": [100.0], "plain.ns": [100.0]},
