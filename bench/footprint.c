@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "footprint.h"
 #include "parked.h"
 #include "refusal.h"
@@ -176,6 +177,35 @@ static int grow_and_read(struct bench_trial *t, struct parked *parked, struct re
     return 0;
 }
 
+static double now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Flows of the scheduler: all run once more, then to their end; each must have. Their times, and
+ * what was resident at most. */
+static int run_again_and_end(struct bench_trial *t, struct parked *parked, double create_ns)
+{
+    struct bench_process_memory memory = {0};
+    size_t flows = parked_count(parked);
+    double start_ns = now_ns();
+    size_t again = parked_again(parked);
+    double again_ns = now_ns() - start_ns;
+    bench_process_memory_read(0, &memory);
+    start_ns = now_ns();
+    size_t ended = parked_destroy(parked);
+    double end_ns = now_ns() - start_ns;
+    if (again != flows || ended != flows)
+        return bench_fail(t, "of %zu flows %zu ran again and %zu ended", flows, again, ended);
+    bench_metric(t, "create_ns", "ns/flow", "clock", create_ns / (double)flows);
+    bench_metric(t, "again_ns", "ns/flow", "clock", again_ns / (double)flows);
+    bench_metric(t, "end_ns", "ns/flow", "clock", end_ns / (double)flows);
+    bench_metric(t, "process_resident_bytes", "B", "smaps", (double)memory.resident_bytes);
+    return 0;
+}
+
 static int footprint_measure(struct bench_trial *t)
 {
     const struct footprint_config *config = bench_case_of(t)->arg;
@@ -189,7 +219,9 @@ static int footprint_measure(struct bench_trial *t)
         return -ENOMEM;
     struct readings readings = {0};
     bench_kernel_memory_settle();
+    double start_ns = now_ns();
     int err = grow_and_read(t, parked, &readings);
+    double create_ns = now_ns() - start_ns;
     if (!err && config->flow.kind == PARKED_PROCESS)
         report_children(t, parked);
     else if (!err)
@@ -199,6 +231,8 @@ static int footprint_measure(struct bench_trial *t)
         bench_note(t, "flows", "%zu, in %d steps", config->flows, STEPS);
         bench_note(t, "memory", "first touch");
     }
+    if (!err && config->flow.kind == PARKED_FLOW)
+        return run_again_and_end(t, parked, create_ns);
     parked_destroy(parked);
     return err;
 }
@@ -211,10 +245,20 @@ static int footprint_measure(struct bench_trial *t)
         .arg = &(const struct footprint_config){{__VA_ARGS__}, flows_},                  \
     }
 #define CORO(params, profile, flows, stack_bytes, guard)                                 \
-    FOOTPRINT("coro", params, profile, 0, flows, PARKED_CORO, stack_bytes, guard)
+    FOOTPRINT("coro", params, profile, 0, flows, PARKED_CORO, stack_bytes, guard, \
+              CORO_STACK_DEFAULT)
 #define PTHREAD(params, profile, flows, stack_bytes)                                     \
     FOOTPRINT("pthread", params, profile, BENCH_THREADS, flows, PARKED_PTHREAD,          \
-              stack_bytes, CORO_GUARD_NONE)
+              stack_bytes, CORO_GUARD_NONE, CORO_STACK_DEFAULT)
+
+#define FLOW(params, profile, flows, policy, stack_bytes)                                \
+    FOOTPRINT("coro-flow", params, profile, 0, flows, PARKED_FLOW, stack_bytes,          \
+              CORO_GUARD_NONE, policy)
+#define BY_FLOWS(params, policy, stack_bytes)                                            \
+    FLOW(params ",flows=1000", BENCH_FULL, 1000, policy, stack_bytes),                   \
+    FLOW(params ",flows=10000", BENCH_FULL, 10000, policy, stack_bytes),                 \
+    FLOW(params ",flows=100000", BENCH_DEFAULT, 100000, policy, stack_bytes),            \
+    FLOW(params ",flows=1000000", BENCH_FULL, 1000000, policy, stack_bytes)
 
 const struct bench_case footprint_cases[] = {
     CORO("stack_bytes=1024,guard=none", BENCH_DEFAULT, 8192, 1024, CORO_GUARD_NONE),
@@ -236,14 +280,19 @@ const struct bench_case footprint_cases[] = {
          CORO_GUARD_MADVISE),
     CORO("stack_bytes=4096,guard=madvise,flows=100000", BENCH_FULL, 100000, 4096,
          CORO_GUARD_MADVISE),
+    BY_FLOWS("policy=copied", CORO_STACK_COPIED, 0),
+    BY_FLOWS("policy=slab,stack_bytes=1024", CORO_STACK_SLAB, 1024),
+    BY_FLOWS("policy=slab,stack_bytes=2048", CORO_STACK_SLAB, 2048),
+    BY_FLOWS("policy=guarded,stack_bytes=8192", CORO_STACK_GUARDED, 8192),
+    FLOW("policy=copied,flows=10000000", BENCH_FULL, 10000000, CORO_STACK_COPIED, 0),
     FOOTPRINT("ucontext", "stack_bytes=65536", BENCH_DEFAULT, 0, 1024, PARKED_UCONTEXT,
-              65536, CORO_GUARD_NONE),
+              65536, CORO_GUARD_NONE, CORO_STACK_DEFAULT),
     PTHREAD("stack_bytes=8388608", BENCH_QUICK, 1024, 8388608),
     PTHREAD("stack_bytes=1048576", BENCH_FULL, 1024, 1048576),
     PTHREAD("stack_bytes=65536", BENCH_FULL, 1024, 65536),
     PTHREAD("stack_bytes=16384", BENCH_DEFAULT, 1024, 16384),
     PTHREAD("stack_bytes=8388608,flows=10000", BENCH_FULL, 10000, 8388608),
     FOOTPRINT("fork", "", BENCH_DEFAULT, BENCH_THREADS, 256, PARKED_PROCESS, 0,
-              CORO_GUARD_NONE),
+              CORO_GUARD_NONE, CORO_STACK_DEFAULT),
 };
 const size_t footprint_case_count = sizeof footprint_cases / sizeof *footprint_cases;

@@ -121,7 +121,7 @@ static int limit_measure(struct bench_trial *t)
         .experiment = "limit", .subject = subject_, .params = params_,                   \
         .op = "one flow made and parked", .places = BENCH_AT(BENCH_SAME_CPU),            \
         .profile = profile_, .flags = flags_, .measure = limit_measure,                  \
-        .arg = &(const struct limit_config){{__VA_ARGS__}, max, step_, seconds},         \
+        .arg = &(const struct limit_config){{__VA_ARGS__, CORO_STACK_DEFAULT}, max, step_, seconds},         \
     }
 
 /* The bound is part of the name: with another bound the figure is another one. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * parked.c: four ways of making a flow that waits.
+ * parked.c: five ways of making a flow that waits.
  *
  * Flows come in chunks, one per parked_grow(), because a chunk has one arena: address
  * space is then reserved as flows are made, not all at the start, and its slope means
@@ -26,6 +26,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "context.h"
+#include "parked_flows.h"
 
 /* Page shared with child processes. */
 struct shared {
@@ -69,6 +70,8 @@ struct parked {
     struct chunk *newest;
     size_t made;
     struct shared *shared;
+    struct parked_flows *flows; /* of PARKED_FLOW, all chunks' */
+    size_t ended;
     struct coro_context main_coro;
     ucontext_t main_ucontext;
     struct ucontext_flow *running; /* what a ucontext flow finds itself by */
@@ -244,6 +247,28 @@ static void process_end(struct parked *parked, struct chunk *chunk)
             continue;
 }
 
+/* ------------------------------------------------- flows of the scheduler */
+
+static int flow_make(struct parked *parked, struct chunk *chunk, size_t flows)
+{
+    const struct parked_config *config = &parked->config;
+    size_t before = parked_count(parked);
+    if (!parked->flows)
+        parked->flows = parked_flows_new(config->policy, config->stack_bytes,
+                                         &parked->shared->parked);
+    int err = parked->flows ? parked_flows_grow(parked->flows, flows) : -ENOMEM;
+    chunk->made = parked_count(parked) - before;
+    return err;
+}
+
+/* All at once, with the first chunk. */
+static void flow_end(struct parked *parked, struct chunk *chunk)
+{
+    (void)chunk;
+    parked->ended += parked_flows_end(parked->flows);
+    parked->flows = NULL;
+}
+
 /* -------------------------------------------------------------------- all */
 
 static const struct kind kinds[] = {
@@ -251,6 +276,7 @@ static const struct kind kinds[] = {
     [PARKED_UCONTEXT] = {sizeof(struct ucontext_flow), ucontext_make, ucontext_end},
     [PARKED_PTHREAD] = {sizeof(pthread_t), thread_make, thread_end},
     [PARKED_PROCESS] = {sizeof(pid_t), process_make, process_end},
+    [PARKED_FLOW] = {0, flow_make, flow_end},
 };
 
 const char *parked_distorted(void)
@@ -319,6 +345,11 @@ size_t parked_count(const struct parked *parked)
     return atomic_load_explicit(&parked->shared->parked, memory_order_acquire);
 }
 
+size_t parked_again(struct parked *parked)
+{
+    return parked->flows ? parked_flows_again(parked->flows) : 0;
+}
+
 pid_t parked_process(const struct parked *parked, size_t i)
 {
     size_t end = parked->made; /* the newest chunk holds the last ones */
@@ -330,10 +361,10 @@ pid_t parked_process(const struct parked *parked, size_t i)
     return -1;
 }
 
-void parked_destroy(struct parked *parked)
+size_t parked_destroy(struct parked *parked)
 {
     if (!parked)
-        return;
+        return 0;
     atomic_store_explicit(&parked->shared->gate, 1, memory_order_release);
     syscall(SYS_futex, &parked->shared->gate, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL,
             0);
@@ -344,6 +375,8 @@ void parked_destroy(struct parked *parked)
         free(chunk->flows.memory);
         free(chunk);
     }
+    size_t ended = parked->ended;
     munmap(parked->shared, sizeof *parked->shared);
     free(parked);
+    return ended;
 }

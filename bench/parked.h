@@ -27,12 +27,14 @@ enum parked_kind {
     PARKED_UCONTEXT, /* stacks from malloc */
     PARKED_PTHREAD,  /* stacks by glibc, as pthread_attr_setstacksize asks */
     PARKED_PROCESS,  /* fork */
+    PARKED_FLOW,     /* flows of the scheduler, by stack policy (parked_flows.h) */
 };
 
 struct parked_config {
     enum parked_kind kind;
     size_t stack_bytes;    /* no meaning for processes */
     enum coro_guard guard; /* of PARKED_CORO */
+    enum coro_stack_policy policy; /* of PARKED_FLOW */
 };
 
 struct parked;
@@ -52,10 +54,14 @@ int parked_grow(struct parked *parked, size_t flows);
 /* How many flows counted themselves. */
 size_t parked_count(const struct parked *parked);
 
+/* Only PARKED_FLOW: each flow runs and parks again. How many did. */
+size_t parked_again(struct parked *parked);
+
 /* The i-th process of PARKED_PROCESS, 0 <= i < parked_count(). */
 pid_t parked_process(const struct parked *parked, size_t i);
 
-/* Ends and joins every flow and frees all. NULL is allowed. */
-void parked_destroy(struct parked *parked);
+/* Ends and joins every flow and frees all. NULL is allowed. How many ended by themselves: of
+ * PARKED_FLOW, as they counted; 0 for the other kinds. */
+size_t parked_destroy(struct parked *parked);
 
 #endif

@@ -30,7 +30,9 @@
  *      SP  ->  +---------------------+  no red zone: every inlined park is in a function that
  *                                       calls something, and so has none
  *
- * *Packed* in the slot, if it fits: a shallow flow costs its slot and nothing else. Flows that
+ * *As they are*, in `kept`, if they fit and nobody waits for the flow: the cheapest.
+ *
+ * *Packed* in the slot, if that will do: a shallow flow costs its slot and nothing else. Flows that
  * stop at the same *place* (PC, depth) have nearly the same frames, so the first one's are kept
  * as the place's, and of each flow only the words that differ: in `kept`, and in fields of the
  * flow that are dead meanwhile. (A wait takes the whole of `kept`, as others look at it
@@ -105,7 +107,7 @@ struct place {
 };
 
 /* In context.fp of a flow that is away. */
-enum { NOT_BEGUN = 0, IN_IMAGE = 1, PACKED = 2 };
+enum { NOT_BEGUN = 0, IN_IMAGE = 1, PACKED = 2, AS_IS = 3, TAG_MASK = 3, TAG_SHIFT = 2 };
 union packing {
     void *fp;
     struct {
@@ -266,7 +268,7 @@ static void store_words(struct coro_flow *flow, word *frames, unsigned words, ui
     }
 }
 
-static bool pack(struct coro_copied *copied, struct coro_flow *flow)
+static __attribute__((noinline)) bool pack(struct coro_copied *copied, struct coro_flow *flow)
 {
     char *low = flow->context.sp;
     size_t words = (size_t)(copied->base - low) / sizeof(word);
@@ -290,6 +292,24 @@ static bool pack(struct coro_copied *copied, struct coro_flow *flow)
     return true;
 }
 
+/* All of `kept` is copied, a fixed size being faster: what it has of the bytes above base is the
+ * same for every flow. FP and PC go where the body and its argument were, crosswise: both were
+ * just stored, and must not be loaded as one vector, which waits for them to reach the cache. */
+static inline bool keep_as_is(const struct coro_copied *copied, struct coro_flow *flow)
+{
+    word *frames = flow->context.sp;
+    size_t words = (size_t)((word *)copied->base - frames);
+
+    if (words > KEPT_WORDS || flow->body ||
+        atomic_load_explicit(&flow->waiting, memory_order_relaxed))
+        return false;
+    memcpy(slot_of(flow)->kept, frames, sizeof slot_of(flow)->kept);
+    *(word *)&flow->body = (word)flow->context.fp;
+    *(word *)&flow->value = (word)flow->context.pc;
+    flow->context.fp = (void *)(words << TAG_SHIFT | AS_IS);
+    return true;
+}
+
 static struct image *image_for(struct coro_flow *flow, size_t bytes)
 {
     struct image *image = (struct image *)flow->body;
@@ -305,7 +325,7 @@ static struct image *image_for(struct coro_flow *flow, size_t bytes)
     return image;
 }
 
-static void keep_image(struct coro_flow *flow, char *low, char *high)
+static __attribute__((noinline)) void keep_image(struct coro_flow *flow, char *low, char *high)
 {
     struct coro_wait *wait = atomic_load_explicit(&flow->waiting, memory_order_relaxed);
     struct image *image = image_for(flow, (size_t)(high - low));
@@ -325,11 +345,11 @@ static void keep_image(struct coro_flow *flow, char *low, char *high)
     flow->context.fp = (void *)IN_IMAGE;
 }
 
-static void put_away(struct coro_copied *copied, struct coro_flow *flow)
+static inline void put_away(struct coro_copied *copied, struct coro_flow *flow)
 {
     char *low = flow->context.sp;
 
-    if (!pack(copied, flow))
+    if (!keep_as_is(copied, flow) && !pack(copied, flow))
         keep_image(flow, low, copied->base);
     flow->context.sp = copied->away.sp;
     flow->context.pc = copied->away.pc;
@@ -348,7 +368,7 @@ void coro_copied_parked(struct coro_worker *worker)
 
 /* ---- bringing back ----------------------------------------------------------------- */
 
-static void unpack(struct coro_copied *copied, struct coro_flow *flow)
+static __attribute__((noinline)) void unpack(struct coro_copied *copied, struct coro_flow *flow)
 {
     union packing packing = {.fp = flow->context.fp};
     const struct place *place = &copied->places[packing.place];
@@ -376,7 +396,18 @@ static void unpack(struct coro_copied *copied, struct coro_flow *flow)
     flow->body = NULL;
 }
 
-static void bring_image_back(struct coro_copied *copied, struct coro_flow *flow)
+static void bring_as_is_back(struct coro_copied *copied, struct coro_flow *flow)
+{
+    word *frames = (word *)copied->base - ((uintptr_t)flow->context.fp >> TAG_SHIFT);
+
+    copied->going_on.sp = frames;
+    copied->going_on.pc = (void *)*(word *)&flow->value;
+    copied->going_on.fp = (void *)*(word *)&flow->body;
+    memcpy(frames, slot_of(flow)->kept, sizeof slot_of(flow)->kept);
+    flow->body = NULL;
+}
+
+static __attribute__((noinline)) void bring_image_back(struct coro_copied *copied, struct coro_flow *flow)
 {
     struct image *image = (struct image *)flow->body;
 
@@ -392,17 +423,20 @@ static struct coro_context *bring_back(struct coro_copied *copied, struct coro_f
     if (copied->occupant)
         put_away(copied, copied->occupant);
     copied->occupant = flow;
-    if (flow->context.fp == (void *)NOT_BEGUN) {
-        char *top = copied->start.sp;
-
-        memset(top - ZEROED_BYTES, 0, ZEROED_BYTES);
+    switch ((uintptr_t)flow->context.fp & TAG_MASK) {
+    case AS_IS:
+        bring_as_is_back(copied, flow);
+        return &copied->going_on;
+    case PACKED:
+        unpack(copied, flow);
+        return &copied->going_on;
+    case IN_IMAGE:
+        bring_image_back(copied, flow);
+        return &copied->going_on;
+    default:
+        memset((char *)copied->start.sp - ZEROED_BYTES, 0, ZEROED_BYTES);
         return &copied->start;
     }
-    if (flow->context.fp == (void *)IN_IMAGE)
-        bring_image_back(copied, flow);
-    else
-        unpack(copied, flow);
-    return &copied->going_on;
 }
 
 /* Where a switch to a flow that is away leads. Nobody else uses what is returned. */
@@ -445,15 +479,20 @@ void coro_copied_end(struct coro_worker *worker, struct coro_flow *flow)
 
 void *coro_copied_pc(const struct coro_copied *copied, const struct coro_flow *flow)
 {
-    const struct image *image = (const struct image *)flow->body;
     union packing packing = {.fp = flow->context.fp};
 
     if (flow->context.pc != (const void *)coro_arch_start)
         return flow->context.pc;
-    if (flow->context.fp == (void *)NOT_BEGUN)
+    switch ((uintptr_t)packing.fp & TAG_MASK) {
+    case PACKED:
+        return (void *)copied->places[packing.place].pc;
+    case IN_IMAGE:
+        return ((const struct image *)flow->body)->pc;
+    case AS_IS:
+        return (void *)*(const word *)&flow->value;
+    default:
         return (void *)flow->body;
-    return flow->context.fp == (void *)IN_IMAGE ? image->pc
-                                                : (void *)copied->places[packing.place].pc;
+    }
 }
 
 /* ---- memory ------------------------------------------------------------------------ */
@@ -552,7 +591,7 @@ static void free_image(void *arg, struct coro_flow *flow)
     uint64_t generation = atomic_load_explicit(&flow->generation, memory_order_relaxed);
 
     (void)arg;
-    if (generation % 2 && (!away || flow->context.fp == (void *)IN_IMAGE))
+    if (generation % 2 && (!away || ((uintptr_t)flow->context.fp & TAG_MASK) == IN_IMAGE))
         free(flow->body);
 }
 

@@ -16,7 +16,7 @@ static enum stop stopped_by(const struct limit_config *config, struct course *co
 
 Test(limit, each_bound_of_the_experiment_stops_it)
 {
-    const struct parked_config flow = {PARKED_CORO, 4096, CORO_GUARD_NONE};
+    const struct parked_config flow = {PARKED_CORO, 4096, CORO_GUARD_NONE, 0};
     const struct limit_config by_flows = {flow, 100, 64, 60},
                               by_time = {flow, 100000, 64, 0};
     struct course course = {0};
@@ -30,7 +30,7 @@ Test(limit, each_bound_of_the_experiment_stops_it)
 Test(limit, a_refusal_is_approached_stack_by_stack)
 {
     const struct limit_config config = {
-        {PARKED_CORO, 1 << 20, CORO_GUARD_NONE}, 4096, 512, 60};
+        {PARKED_CORO, 1 << 20, CORO_GUARD_NONE, 0}, 4096, 512, 60};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     cr_skip_test("sanitizers need more address space than RLIMIT_AS would leave");
 #endif

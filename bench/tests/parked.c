@@ -44,7 +44,8 @@ static void count_and_end(const struct parked_config *config)
     cr_assert_eq(parked_count(parked), 20);
     cr_assert_eq(parked_grow(parked, 13), 0);
     cr_assert_eq(parked_count(parked), 33);
-    parked_destroy(parked);
+    cr_assert_eq(parked_again(parked), config->kind == PARKED_FLOW ? 33 : 0);
+    cr_assert_eq(parked_destroy(parked), config->kind == PARKED_FLOW ? 33 : 0);
     cr_assert_eq(threads_of_this_process(), threads_before);
     cr_assert_eq(waitpid(-1, NULL, WNOHANG), -1, "a child is left");
     cr_assert_eq(errno, ECHILD);
@@ -57,23 +58,27 @@ static void count_and_end(const struct parked_config *config)
         count_and_end(&config);                                                          \
     }                                                                                    \
     extern int parked_semicolon
-COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro, PARKED_CORO, 1024, CORO_GUARD_NONE);
-COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro_by_mprotect, PARKED_CORO, 4096, CORO_GUARD_MPROTECT);
-COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro_by_madvise, PARKED_CORO, 4096, CORO_GUARD_MADVISE);
-COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(ucontext, PARKED_UCONTEXT, 65536, CORO_GUARD_NONE);
-COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(pthread, PARKED_PTHREAD, 65536, CORO_GUARD_NONE);
-COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(process, PARKED_PROCESS, 0, CORO_GUARD_NONE);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro, PARKED_CORO, 1024, CORO_GUARD_NONE, 0);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro_by_mprotect, PARKED_CORO, 4096, CORO_GUARD_MPROTECT, 0);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(coro_by_madvise, PARKED_CORO, 4096, CORO_GUARD_MADVISE, 0);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(ucontext, PARKED_UCONTEXT, 65536, CORO_GUARD_NONE, 0);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(pthread, PARKED_PTHREAD, 65536, CORO_GUARD_NONE, 0);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(process, PARKED_PROCESS, 0, CORO_GUARD_NONE, 0);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(guarded, PARKED_FLOW, 65536, CORO_GUARD_NONE,
+                                   CORO_STACK_GUARDED);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(slab, PARKED_FLOW, 8192, CORO_GUARD_NONE, CORO_STACK_SLAB);
+COUNTS_EACH_FLOW_AND_ENDS_THEM_ALL(copied, PARKED_FLOW, 0, CORO_GUARD_NONE, CORO_STACK_COPIED);
 
 Test(parked, destroying_nothing_is_allowed)
 {
-    const struct parked_config config = {PARKED_CORO, 1024, CORO_GUARD_NONE};
+    const struct parked_config config = {PARKED_CORO, 1024, CORO_GUARD_NONE, 0};
     parked_destroy(NULL);
     parked_destroy(parked_new(&config));
 }
 
 Test(parked, processes_are_known_by_index_in_the_order_made)
 {
-    const struct parked_config config = {PARKED_PROCESS, 0, CORO_GUARD_NONE};
+    const struct parked_config config = {PARKED_PROCESS, 0, CORO_GUARD_NONE, 0};
     struct parked *parked = grown_or_skip(&config, 3);
     cr_assert_eq(parked_grow(parked, 2), 0);
     for (size_t i = 0; i < 5; i++) {
@@ -86,7 +91,7 @@ Test(parked, processes_are_known_by_index_in_the_order_made)
 
 Test(parked, flows_made_before_a_refusal_stay_and_are_ended)
 {
-    const struct parked_config config = {PARKED_PTHREAD, 64 << 20, CORO_GUARD_NONE};
+    const struct parked_config config = {PARKED_PTHREAD, 64 << 20, CORO_GUARD_NONE, 0};
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     cr_skip_test("sanitizers need more address space than RLIMIT_AS would leave");
 #endif
@@ -107,7 +112,7 @@ Test(parked, processes_die_with_their_parent)
     cr_assert_eq(pipe(line), 0);
     pid_t parent = fork();
     if (parent == 0) {
-        const struct parked_config config = {PARKED_PROCESS, 0, CORO_GUARD_NONE};
+        const struct parked_config config = {PARKED_PROCESS, 0, CORO_GUARD_NONE, 0};
         struct parked *parked = parked_new(&config);
         if (parked_grow(parked, 3) == 0)
             kill(getpid(), SIGKILL);

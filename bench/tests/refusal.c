@@ -51,7 +51,7 @@ Test(refusal, tasks_of_this_user_include_this_process)
 
 Test(refusal, one_that_nothing_explains_is_called_unknown)
 {
-    const struct parked_config flow = {PARKED_CORO, 4096, CORO_GUARD_NONE};
+    const struct parked_config flow = {PARKED_CORO, 4096, CORO_GUARD_NONE, 0};
     struct refusal refusal;
     refusal_explain(&refusal, &flow, -ENOMEM);
     cr_assert_eq(strncmp(refusal.limit, "unknown", 7), 0, "%s", refusal.limit);
