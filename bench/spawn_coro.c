@@ -92,6 +92,7 @@ int spawn_coro_setup(struct bench_trial *t)
         return -ENOMEM;
     bench_set_state(t, s);
     s->config = bench_case_of(t)->arg;
+    s->crew.stage.options.policy = s->config->policy;
     s->crew.flows = 1;
     s->crew.work = spawner;
     s->crew.arg = s;

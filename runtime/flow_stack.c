@@ -159,12 +159,11 @@ unsigned coro_class_of(const struct coro_sched *sched, enum coro_stack_policy po
     return class < CORO_CLASSES && class < first_class(policy + 1) ? class : CORO_CLASSES;
 }
 
-void coro_canary_check(const struct coro_flow *flow, const char *when)
+static _Noreturn __attribute__((noinline)) void fatal_overrun(const struct coro_flow *flow,
+                                                              const char *when)
 {
     struct coro_text text = {0};
 
-    if (coro_likely(coro_canary_is_intact(flow->stack.low)))
-        return;
     coro_text_string(&text, "stack overflow: flow ");
     coro_text_hex(&text, (uintptr_t)flow);
     coro_text_string(&text, " ");
@@ -177,6 +176,12 @@ void coro_canary_check(const struct coro_flow *flow, const char *when)
     coro_text_string(&text, when);
     coro_text_string(&text, ")");
     coro_fatal_text(&text);
+}
+
+void coro_canary_check(const struct coro_flow *flow, const char *when)
+{
+    if (coro_unlikely(!coro_canary_is_intact(flow->stack.low)))
+        fatal_overrun(flow, when);
 }
 
 void coro_flow_free_all(struct coro_sched *sched)
