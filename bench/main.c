@@ -22,6 +22,8 @@ int main(int argc, char **argv)
          limit_case_count},
         {"yield", "what does it cost to let the other flows run?", yield_cases,
          yield_case_count},
+        {"workingset", "what does a turn cost when no cache holds the flows?", workingset_cases,
+         workingset_case_count},
         {"message", "what does it cost to pass an item over shared memory?", message_cases,
          message_case_count},
         {"counter", "what does a shared counter cost?", counter_cases, counter_case_count},
