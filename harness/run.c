@@ -405,7 +405,7 @@ static int conclude(struct runner *r, const char *reason)
     fflush(stdout);
     if (r->failed)
         return 1;
-    if (r->skipped == r->trials)
+    if (r->skipped == r->trials && r->rejected == 0)
         return runner_fault("nothing could run here: every case was skipped", 77);
     if (share > contaminated_share)
         return runner_fault("contaminated: over 20 % of the trials were rejected; "
