@@ -103,6 +103,8 @@ struct coro_options {
     bool guard_set;          /* false: the best the kernel has */
     enum coro_guard group_guard; /* of 64 slab stacks each */
     enum coro_io_choice io;
+    FILE *trace; /* NULL: none. As the run ends, who ran where and when is written here, as JSON
+                    for chrome://tracing and ui.perfetto.dev. A traced run takes slow paths only */
 };
 
 typedef void *coro_body(void *arg);

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "fatal.h"
+#include "trace.h"
 
 enum { SPINS_BEFORE_YIELD = 200 };
 
-bool coro_asymmetric;
 static bool forked; /* this process is the child of a flow */
 
 static int membarrier(int command)
@@ -43,20 +43,19 @@ static void watch_forks(void)
         coro_fatal("domain: no memory to watch forks");
 }
 
-void coro_domain_init(bool refuse_membarrier)
+bool coro_domain_init(bool refuse_membarrier)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, watch_forks);
-    coro_asymmetric =
-        !refuse_membarrier && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+    return !refuse_membarrier && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
 }
 
-/* After it, each running thread of the process sees what was stored before it. */
-static void barrier_everywhere(void)
+/* After it, the worker's thread sees what was stored before it. */
+static void barrier_at(const struct coro_worker *worker)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (coro_asymmetric && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+    if (worker->asymmetric && membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
         coro_fatal("domain: membarrier failed after it was registered");
 }
 
@@ -95,13 +94,15 @@ void coro_enter_slow(struct coro_worker *worker)
 
     for (;;) {
         atomic_store_explicit(&worker->critical, 1, memory_order_relaxed);
-        atomic_thread_fence(memory_order_seq_cst); /* pairs with barrier_everywhere() */
+        atomic_thread_fence(memory_order_seq_cst); /* pairs with barrier_at() */
         if (!atomic_load_explicit(&worker->stopped, memory_order_acquire))
-            return;
+            break;
         coro_leave_worker(worker);
         while (atomic_load_explicit(&worker->stopped, memory_order_relaxed))
             coro_relax(&spins);
     }
+    if (worker->trace)
+        coro_trace_entered(worker);
 }
 
 /* Also takes away what the owner's last yield left in `critical`: the slots may be moved now.
@@ -124,7 +125,7 @@ static void stop_locked(struct coro_worker *worker)
 
     atomic_store_explicit(&worker->stopped, 1, memory_order_relaxed);
     atomic_store_explicit(&worker->key, 0, memory_order_relaxed);
-    barrier_everywhere();
+    barrier_at(worker);
     while (!is_out(worker))
         coro_relax(&spins);
 }
@@ -145,7 +146,7 @@ void coro_domain_stop(struct coro_worker *worker)
 
 void coro_domain_resume(struct coro_worker *worker)
 {
-    if (coro_asymmetric)
+    if (worker->asymmetric)
         atomic_store_explicit(&worker->key, (uintptr_t)worker, memory_order_release);
     atomic_store_explicit(&worker->stopped, 0, memory_order_release);
     coro_spin_unlock(&worker->stop_lock);
@@ -179,7 +180,7 @@ void coro_object_init(struct coro_object *object, unsigned patience)
     struct coro_worker *self = coro_worker_self();
 
     *object = (struct coro_object){
-        .owner = self && coro_asymmetric ? (uintptr_t)self : CORO_SHARED,
+        .owner = self && self->asymmetric ? (uintptr_t)self : CORO_SHARED,
         .patience = patience & 15,
     };
 }
@@ -208,7 +209,7 @@ static void consider_bias(struct coro_object *object, struct coro_worker *self)
         object->streak = 0;
     }
     object->streak++;
-    if (object->patience <= CORO_PATIENCE_MAX && coro_asymmetric &&
+    if (object->patience <= CORO_PATIENCE_MAX && self->asymmetric &&
         object->streak >= 1u << object->patience) {
         object->streak = 0;
         atomic_store_explicit(&object->owner, (uintptr_t)self, memory_order_relaxed);

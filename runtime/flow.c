@@ -216,7 +216,7 @@ static inline struct coro_handle flow_start(struct coro_worker *worker, struct c
     struct coro_handle handle = {.flow = flow};
 
     atomic_store_explicit(&flow->object.owner,
-                          coro_asymmetric ? (uintptr_t)worker : CORO_SHARED,
+                          worker->asymmetric ? (uintptr_t)worker : CORO_SHARED,
                           memory_order_relaxed);
     handle.generation =
         atomic_load_explicit(&flow->generation, memory_order_relaxed) + 1;

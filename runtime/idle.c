@@ -31,6 +31,7 @@
  */
 #include "copied.h"
 #include "io.h"
+#include "trace.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -261,6 +262,8 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
     self->steals++;
     self->stolen += taken;
     self->loot = taken;
+    if (self->trace)
+        coro_trace_stole(self, taken);
     return true;
 }
 
@@ -355,7 +358,7 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
 {
     struct coro_sched *sched = self->sched;
     const struct coro_poller *poller = poller_of(sched);
-    uint64_t until_ns;
+    uint64_t until_ns, slept_from_ns;
     bool watching = false, over = false, polling, again;
 
     coro_spin_lock(&sched->idle_lock);
@@ -391,6 +394,7 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
     if (again)
         return;
     self->sleeps++;
+    slept_from_ns = self->trace ? coro_now_ns() : 0;
     if (polling)
         poller->sleep(self, until_ns);
     else
@@ -405,6 +409,8 @@ static void fall_asleep(struct coro_worker *self, uint64_t now_ns, uint64_t watc
     else
         self->wakes++;
     coro_spin_unlock(&sched->idle_lock);
+    if (self->trace)
+        coro_trace_slept(self, slept_from_ns);
     if (polling)
         poll(self);
 }

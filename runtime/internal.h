@@ -64,7 +64,7 @@ struct coro_sched {
     struct coro_sched *next_run; /* run.c */
     struct coro_worker *workers[CORO_WORKERS_MAX];
     unsigned workers_count; /* constant once flows run */
-    bool pin, quiet;
+    bool pin, quiet, asymmetric;
     enum coro_guard guard, group_guard; /* of guarded stacks, and of groups of slabs */
 
     _Atomic(uint32_t) idle_lock; /* guards the next five, and workers' `asleep` */
@@ -94,8 +94,7 @@ struct coro_progress {
 };
 
 /* domain.c */
-extern bool coro_asymmetric; /* membarrier works; constant once flows run */
-void coro_domain_init(bool refuse_membarrier);
+bool coro_domain_init(bool refuse_membarrier); /* whether workers can be asymmetric */
 void coro_relax(unsigned *spins); /* in a loop that waits for a running thread */
 void coro_spin_lock(_Atomic(uint32_t) *lock);
 bool coro_spin_try(_Atomic(uint32_t) *lock);

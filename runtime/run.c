@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "fatal.h"
+#include "trace.h"
 
 enum { RING_FIRST = 1024 };
 
@@ -56,6 +57,7 @@ static void worker_retire(struct coro_worker *worker)
 {
     free(worker->ring);
     free(worker->seen);
+    coro_trace_free(worker);
     worker->ring = NULL;
     worker->seen = NULL;
     pthread_mutex_lock(&lists_lock);
@@ -99,7 +101,10 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->round = 0;
     worker->round_from_ns = 0;
     worker->laid = NULL;
-    atomic_store(&worker->key, coro_asymmetric ? (uintptr_t)worker : 0);
+    coro_spin_lock(&worker->stop_lock); /* by an object of an earlier run, it may be stopped */
+    worker->asymmetric = sched->asymmetric;
+    atomic_store(&worker->key, worker->asymmetric ? (uintptr_t)worker : 0);
+    coro_spin_unlock(&worker->stop_lock);
 }
 
 static int worker_add(struct coro_sched *sched, unsigned count)
@@ -204,7 +209,7 @@ static int prepare(struct coro_sched *sched, const struct coro_options *options)
     atomic_store(&sched->timers.first_ns, UINT64_MAX);
     while (!error && sched->workers_count < count)
         error = worker_add(sched, count);
-    return error;
+    return !error && options->trace ? coro_trace_begin(sched) : error;
 }
 
 static void list_run(struct coro_sched *sched)
@@ -243,7 +248,7 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
     sched = calloc(1, sizeof *sched);
     if (!sched)
         return -ENOMEM;
-    coro_domain_init(options->no_membarrier);
+    sched->asymmetric = coro_domain_init(options->no_membarrier || options->trace);
     if (coro_io_prepare(sched, options->io)) {
         free(sched);
         return -EINVAL;
@@ -255,6 +260,8 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
         unlist_run(sched);
         if (sched->result == -EDEADLK && !sched->quiet)
             coro_report_deadlock(sched);
+        if (options->trace)
+            coro_trace_write(sched, options->trace);
         result = sched->result;
     }
     coro_helpers_end(sched);

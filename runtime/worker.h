@@ -165,6 +165,7 @@ struct coro_worker {
     struct coro_flow *pool; /* finished flows with default stacks; this thread's alone */
     uint64_t random;
     uint32_t pool_count;
+    bool asymmetric; /* who stops it uses membarrier. Under stop_lock; constant in a run */
     struct coro_flow *ended; /* the latest whose stack is not of the run's own kind */
     uint32_t ring_room; /* slots; a power of two, and some are always free */
     uint32_t lay;       /* how many turns to lay out the next time, */
@@ -197,6 +198,7 @@ struct coro_worker {
     uint32_t eager;        /* I/O that did not have to wait */
     uint64_t polled_at_ns; /* I/O, in a chore */
     void *io;              /* the poller's own */
+    struct coro_trace *trace; /* NULL: none */
     struct coro_flow *front[CORO_FRONT_MAX] __attribute__((aligned(64)));
     struct coro_flow idle; /* the thread's own context */
 };
