@@ -150,7 +150,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         raise CommandError("a program and a record file cannot be compared", USAGE)
     if len(programs) < 2:
         return _against_baseline(options)
-    return _two_programs(options, *options.things)
+    return _show(_two_programs(options, *options.things), options)
 
 
 def _accept_words(program: exact.Program) -> str:
@@ -237,18 +237,25 @@ def _accept(
     return 0
 
 
-def _two_programs(options: argparse.Namespace, base: Path, new: Path) -> int:
+def judged(arguments: list[str]) -> Report:
+    """The report of `compare ARGUMENTS`, which name two programs."""
+    options = _options(arguments)
+    return _two_programs(options, *options.things)
+
+
+def _two_programs(options: argparse.Namespace, base: Path, new: Path) -> Report:
     """The exact part, and then the times, unless both have the same machine code."""
     old, latest = exact.identify(base), exact.identify(new)
     limits = Limits(
         options.limits, baseline.read_allowances(options.baselines / "allowances.json")
     )
+    cases = [] if options.counts_only else _timed_cases(options, new)
     found, remarks = _exact_part(options, old, latest, limits)
-    if not options.counts_only:
-        more, words = _timed_part(options, base, new, limits)
+    if cases:
+        more, words = _timed_part(options, base, new, cases, limits)
         found, remarks = found + more, remarks + words
     title = f"{plain(new)} against {plain(base)}"
-    return _show(findings.report(title, found, remarks), options)
+    return findings.report(title, found, remarks)
 
 
 def _exact_part(
@@ -269,16 +276,8 @@ def _exact_part(
 
 
 def _timed_part(
-    options: argparse.Namespace, base: Path, new: Path, limits: Limits
+    options: argparse.Namespace, base: Path, new: Path, cases: list[str], limits: Limits
 ) -> tuple[list[findings.Finding], list[str]]:
-    cases = _timed_cases(options, new)
-    needed = paired.rounds_needed(len(cases), options.alpha)
-    if options.rounds < needed:
-        raise CommandError(
-            f"{plural(len(cases), 'case')} at alpha {options.alpha:g} need at least {needed} "
-            f"rounds: with {options.rounds} nothing could ever fail",
-            USAGE,
-        )
     hashes = machine_code.code_hash(base), machine_code.code_hash(new)
     if hashes[0] is not None and hashes[0] == hashes[1]:
         return _same_code(cases, limits)
@@ -303,7 +302,8 @@ def _timed_part(
 
 
 def _timed_cases(options: argparse.Namespace, new: Path) -> list[str]:
-    """Those asked for; without a word, the project's own of the quick profile."""
+    """Those asked for; without a word, the project's own of the quick profile. A family that
+    could never fail with so few rounds is refused."""
     wanted = tuple(options.cases) or exact.OWN
     found = [
         case["case"]
@@ -315,6 +315,13 @@ def _timed_cases(options: argparse.Namespace, new: Path) -> list[str]:
     ]
     if not found:
         raise CommandError("no timed case matches", USAGE)
+    needed = paired.rounds_needed(len(found), options.alpha)
+    if options.rounds < needed:
+        raise CommandError(
+            f"{plural(len(found), 'case')} at alpha {options.alpha:g} need at least {needed} "
+            f"rounds: with {options.rounds} nothing could ever fail",
+            USAGE,
+        )
     return found
 
 

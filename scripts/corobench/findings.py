@@ -110,6 +110,7 @@ class Finding:
     new: Fraction | None
     limit: Limit
     note: str = ""
+    detail: dict[str, float | None] = field(default_factory=dict)  # of a time: shares
 
     @property
     def unit(self) -> str:

@@ -80,4 +80,5 @@ def _finding_json(finding: Finding) -> dict[str, object]:
         "new": None if finding.new is None else float(finding.new),
         "limit": str(finding.limit),
         "note": finding.note,
+        **({"detail": finding.detail} if finding.detail else {}),
     }

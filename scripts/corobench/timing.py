@@ -171,8 +171,15 @@ def findings_of(outcome: Outcome) -> list[Finding]:
         base = medians(outcome.runs, one.case, "base")
         new = medians(outcome.runs, one.case, "new")
         limit = Limit(Fraction(one.limit).limit_denominator(10**6), True)
-        found.append(Finding(one.case, "ns", one.verdict, base, new, limit, sentence(one)))
+        found.append(
+            Finding(one.case, "ns", one.verdict, base, new, limit, sentence(one), detail(one))
+        )
     return found
+
+
+def detail(one: Judgement) -> dict[str, float | None]:
+    names = ("change", "low", "high", "aa_floor", "layout_floor", "visible", "p", "rounds")
+    return {name: getattr(one, name) for name in names}
 
 
 def sentence(one: Judgement) -> str:

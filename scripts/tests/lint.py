@@ -44,7 +44,8 @@ def main(tool: str) -> int:
             command,
             *[
                 ["mypy", "--config-file", "mypy.ini", "--scripts-are-modules", name]
-                for name in ("report", "compare", "vm-test", "emulated-count")
+                for name in ("report", "compare", "selftest", "export", "vm-test",
+                             "emulated-count")
             ],
         ]
     else:
