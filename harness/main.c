@@ -25,8 +25,9 @@ static const char usage_text[] =
     "  count CASE          exact instructions per op, by single-stepping; needs no PMU\n"
     "  doctor              what on this machine disturbs or limits the measurement\n"
     "  report [RUN...]     REPORT.md and charts from record files\n"
-    "  compare [BASE] NEW  does the new program cost more than the old one, or the baseline?\n"
-    "  selftest            plants regressions, and shows that compare finds them\n"
+    "  compare [BASE] NEW   does the new program cost more than the old one, or the baseline?\n"
+    "  selftest             plants regressions, and shows that compare finds them\n"
+    "  export RUN           a record file in the format of another tool\n"
     "\n"
     "`corobench VERB --help` tells more. A PATTERN is a glob on case names, or their leading\n"
     "part: 'switch', 'switch/*/site=diff/*'. Google Benchmark's flags work in place of a verb:\n"
@@ -46,7 +47,8 @@ static const struct verb {
     int (*run)(int argc, char **argv);
 } verbs[] = {{"list", cli_list},     {"run", cli_run},       {"trial", cli_trial},
              {"count", cli_count},   {"doctor", cli_doctor}, {"report", cmd_script},
-             {"compare", cmd_script}, {"selftest", cmd_script}};
+             {"compare", cmd_script}, {"selftest", cmd_script},
+             {"export", cmd_script}};
 
 static int dispatch(int argc, char **argv)
 {

@@ -20,8 +20,9 @@ from corobench import baseline, comparison, exact, findings, machine_code, paire
 from corobench.commands import ROOT, CommandError
 from corobench.dataset import STEADY, Dataset
 from corobench.findings import Limits, Report, Verdict
+from corobench.formats import write
 from corobench.records import Run, read_run
-from corobench.render_findings import to_json, to_text
+from corobench.render_findings import FORMATS
 from corobench.wording import plain, plural
 
 USAGE, SKIPPED = 2, 77
@@ -87,7 +88,15 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         "--records", type=Path, metavar="DIR", help="keep the timed runs' record files there"
     )
     parser.add_argument("--baselines", type=Path, default=BASELINES, metavar="DIR")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=sorted(FORMATS), default="text")
+    parser.add_argument(
+        "--write",
+        action="append",
+        default=[],
+        type=_written,
+        metavar="FORMAT=FILE",
+        help="the report to a file too; again for another format",
+    )
     parser.add_argument(
         "--metric", default=STEADY, help="of record files (default: %(default)s)"
     )
@@ -113,6 +122,15 @@ def _limits(text: str) -> dict[str, findings.Limit]:
         return findings.parse_limits(text)
     except findings.LimitError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _written(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if name not in FORMATS or not path:
+        raise argparse.ArgumentTypeError(
+            f"FORMAT=FILE is wanted, with one of {', '.join(sorted(FORMATS))}: {text}"
+        )
+    return name, Path(path)
 
 
 def _whole(text: str) -> int:
@@ -162,7 +180,9 @@ def own_program() -> Path:
 
 
 def _show(report: Report, options: argparse.Namespace) -> int:
-    sys.stdout.write(to_json(report) if options.format == "json" else to_text(report))
+    for name, path in options.write:
+        write(path, FORMATS[name](report))
+    sys.stdout.write(FORMATS[options.format](report))
     sys.stdout.flush()
     return report.exit_code
 
@@ -353,6 +373,8 @@ def _side_by_side(options: argparse.Namespace) -> int:
     )
     if not found.rows:
         raise CommandError(f"no case has {plain(options.metric)} in both runs")
+    if options.format not in ("text", "json") or options.write:
+        raise CommandError("record files side by side are text or json", USAGE)
     text = comparison.to_json if options.format == "json" else comparison.to_text
     sys.stdout.write(text(found))
     sys.stdout.flush()

@@ -76,6 +76,7 @@ class Trial:
     skipped: str | None
     error: str | None
     reasons: tuple[str, ...] = ()
+    ops: int = 0
 
     @property
     def measured(self) -> bool:
@@ -371,4 +372,5 @@ def _trial(record: dict[str, Any]) -> Trial:
         skipped=record["skipped"],
         error=record["error"],
         reasons=tuple(record.get("reasons", ())),
+        ops=int(record["ops"]),
     )

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""A gate's report for people: text; and the whole of it for programs: JSON."""
+"""A gate's report: text for people, Markdown for a step summary, JSON and JUnit's XML for
+programs. All have the worst first, and none believes a name that another program wrote."""
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as xml
+from collections.abc import Callable
 from fractions import Fraction
 
 from corobench.findings import Finding, Report, Verdict
-from corobench.wording import MISSING, percent, plain, plural
+from corobench.wording import MISSING, Code, markdown, percent, plain, plural
+
+# A step summary on GitHub may have 1 MiB; what does not fit is left out whole, and said.
+MARKDOWN_BYTES = 900_000
 
 
 def exact_text(value: Fraction | None) -> str:
@@ -52,7 +58,7 @@ def summary(report: Report) -> str:
 
 
 def to_text(report: Report) -> str:
-    lines = [report.title]
+    lines = [plain(report.title)]
     lines += [line(finding) for finding in report.findings if is_worth_a_line(finding)]
     lines += [plain(remark) for remark in report.remarks]
     lines.append(summary(report))
@@ -82,3 +88,63 @@ def _finding_json(finding: Finding) -> dict[str, object]:
         "note": finding.note,
         **({"detail": finding.detail} if finding.detail else {}),
     }
+
+
+def to_markdown(report: Report) -> str:
+    """At most MARKDOWN_BYTES: rows that pass without a change are counted, not shown."""
+    head = [f"### {report.verdict.name}: {markdown(report.title)}", "",
+            markdown(summary(report)), ""]  # fmt: skip
+    head += [f"- {markdown(remark)}" for remark in report.remarks]
+    rows = ["", "| verdict | case | metric | base | new | change | limit | |",
+            "|---|---|---|--:|--:|--:|--:|---|"]  # fmt: skip
+    room = MARKDOWN_BYTES - 200 - sum(len(text.encode()) + 1 for text in head + rows)
+    shown = [finding for finding in report.findings if is_worth_a_line(finding)]
+    left = len(shown)
+    for finding in shown:
+        row = _markdown_row(finding)
+        room -= len(row.encode()) + 1
+        if room < 0:
+            break
+        rows.append(row)
+        left -= 1
+    tail = [f"\n{left} more lines did not fit here."] if left else []
+    return "\n".join([*head, *(rows if shown else []), *tail]) + "\n"
+
+
+def _markdown_row(finding: Finding) -> str:
+    cells = [finding.verdict.name, Code(plain(finding.case, 200)), finding.metric,
+             exact_text(finding.base), f"{exact_text(finding.new)} {finding.unit}",
+             change_text(finding), str(finding.limit), plain(finding.note, 400)]  # fmt: skip
+    return "| " + " | ".join(markdown(cell) for cell in cells) + " |"
+
+
+def to_junit(report: Report) -> str:
+    """A FAIL is a failure; what could not be told is a skip, with its reason."""
+    counts = report.counts
+    skips = counts[Verdict.INCONCLUSIVE] + counts[Verdict.UNKNOWN]
+    suite = xml.Element(
+        "testsuite", name="corobench compare", tests=str(len(report.findings)),
+        failures=str(counts[Verdict.FAIL]), errors="0", skipped=str(skips), time="0",
+    )  # fmt: skip
+    for finding in report.findings:
+        case = xml.SubElement(
+            suite, "testcase", classname=plain(finding.case), name=finding.metric, time="0"
+        )
+        if finding.verdict == Verdict.FAIL:
+            xml.SubElement(case, "failure", message=line(finding), type="regression")
+        elif finding.verdict != Verdict.PASS:
+            xml.SubElement(case, "skipped", message=line(finding))
+    xml.SubElement(suite, "system-out").text = "\n".join(
+        plain(text) for text in (report.title, *report.remarks, summary(report))
+    )
+    whole = xml.Element("testsuites")
+    whole.append(suite)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(whole, "unicode") + "\n"
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "text": to_text,
+    "json": to_json,
+    "markdown": to_markdown,
+    "junit": to_junit,
+}

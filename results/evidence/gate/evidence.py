@@ -162,7 +162,7 @@ def sections(program: Path, nop: Path) -> dict[str, Callable[[], None]]:
     return {
         "nop": lambda: until("nop", 100, lambda _: counted(program, nop)),
         "same": lambda: until("same", 100, lambda _: counted(program, program)),
-        "aa": lambda: until("aa", 100, lambda _: timed(program, "", 0.01, TWO, True)),
+        "aa": lambda: until("aa", 60, lambda _: timed(program, "", 0.01, TWO, True)),
         "delay3": lambda: until(
             "delay3", 93, lambda _: timed(program, planted("delay=0.03"), 0.01, ONE, False)
         ),
