@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from corobench import baseline, comparison, exact, findings, machine_code, paired, timing
+from corobench import baseline, comparison, exact, findings, machine_code, paired, revision, timing
 from corobench.commands import ROOT, CommandError
 from corobench.dataset import STEADY, Dataset
 from corobench.findings import Limits, Report, Verdict
@@ -55,6 +55,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="only what is exact: instructions, bytes, system calls, kernel switches, "
         "bytes per flow",
+    )
+    parser.add_argument(
+        "--base-rev",
+        metavar="REV",
+        help="BASE is this revision, built as the new program was, in a worktree of its own",
     )
     parser.add_argument(
         "--cases", action="append", default=[], metavar="PATTERN", help="only these"
@@ -108,8 +113,10 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         help="of record files: more is marked (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
-    if len(options.things) > 2:
+    if len(options.things) > (2 if options.base_rev is None else 1):
         parser.error("at most two things can be compared")
+    if options.accept is not None and options.base_rev is not None:
+        parser.error("--accept is about one program and the baseline")
     if options.accept is not None and not options.accept.strip():
         parser.error("--accept wants the reason")
     if options.accept is not None and len(options.things) == 2:
@@ -166,6 +173,8 @@ def _dispatch(options: argparse.Namespace) -> int:
         return _side_by_side(options)
     if not all(programs):
         raise CommandError("a program and a record file cannot be compared", USAGE)
+    if options.base_rev is not None:
+        return _against_revision(options)
     if len(programs) < 2:
         return _against_baseline(options)
     return _show(_two_programs(options, *options.things), options)
@@ -255,6 +264,12 @@ def _accept(
     baseline.write(path, new)
     print(f"wrote {plain(path)}: {len(new.cases)} cases, {changed} of them changed")
     return 0
+
+
+def _against_revision(options: argparse.Namespace) -> int:
+    new = options.things[0] if options.things else own_program()
+    with revision.built(ROOT, options.base_rev, new) as base:
+        return _show(_two_programs(options, base, new), options)
 
 
 def judged(arguments: list[str]) -> Report:
@@ -356,10 +371,18 @@ def _same_code(
     return found, ["both programs have the same machine code: their times were not measured"]
 
 
+def _whole_run(path: Path) -> Run:
+    """A run that came to an end: half of one would be compared with all of another."""
+    run = read_run(path)
+    if run.torn or not run.ends:
+        raise CommandError(f"{plain(path)}: the run has no end: it was cut off, or still runs")
+    return run
+
+
 def _side_by_side(options: argparse.Namespace) -> int:
     if len(options.things) != 2:
         raise CommandError("two record files are wanted: B.jsonl is missing", USAGE)
-    first, second = (read_run(path) for path in options.things)
+    first, second = (_whole_run(path) for path in options.things)
     if (
         "unknown" not in (first.machine, second.machine)
         and first.machine != second.machine
