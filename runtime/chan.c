@@ -11,6 +11,13 @@
  * goes straight to or from the waiter's own variable; through the buffer only if there is no
  * waiter, or, to keep the order, when a receiver makes room for a waiting sender.
  *
+ * The buffer is a ring with a free slot at least, between `put` and `get`. A send may put its
+ * element at `put` and move on, as long as that is not `put_limit`: up to there the slots are
+ * free and do not wrap, no receiver waits, and the channel is open. A receive does alike with
+ * `get`. So the usual send and receive touch one pointer each, and neither counts. The limits
+ * may be behind the truth, never ahead of it: who begins to wait or closes draws them
+ * in (coro_chan_shut()), and a slow half sets them anew (open_limits()).
+ *
  * A waiter in a list may be a select that another channel has already won, and that has
  * not yet come to withdraw it; the claim tells (flow.c), and it is dropped in passing. Its memory is
  * there: it withdraws with the channel locked.
@@ -55,18 +62,59 @@ static bool has_waiter(struct coro_link *list)
     return false;
 }
 
+static char *wrapped(const struct coro_chan *chan, char *slot)
+{
+    return slot == chan->buffer_end ? chan->buffer : slot;
+}
+
+static size_t count_of(const struct coro_chan *chan)
+{
+    ptrdiff_t bytes = wrapped(chan, chan->put) - wrapped(chan, chan->get);
+
+    if (bytes < 0)
+        bytes += chan->buffer_end - chan->buffer;
+    return (size_t)bytes / chan->stride;
+}
+
 static void buffer_put(struct coro_chan *chan, const void *element)
 {
-    copy(chan, chan->buffer + chan->write_at * chan->element_bytes, element);
-    chan->write_at = chan->write_at + 1 == chan->capacity ? 0 : chan->write_at + 1;
-    chan->count++;
+    char *slot = wrapped(chan, chan->put);
+
+    copy(chan, slot, element);
+    chan->put = slot + chan->stride;
 }
 
 static void buffer_get(struct coro_chan *chan, void *element)
 {
-    copy(chan, element, chan->buffer + chan->read_at * chan->element_bytes);
-    chan->read_at = chan->read_at + 1 == chan->capacity ? 0 : chan->read_at + 1;
-    chan->count--;
+    char *slot = wrapped(chan, chan->get);
+
+    copy(chan, element, slot);
+    chan->get = slot + chan->stride;
+}
+
+static char *limit(const struct coro_chan *chan, char *from, size_t most)
+{
+    size_t to_end = (size_t)(chan->buffer_end - from) / sizeof(uint64_t);
+
+    return from + (most < to_end ? most : to_end) * sizeof(uint64_t);
+}
+
+/* How far sends and receives may go by themselves from here on. */
+static void open_limits(struct coro_chan *chan)
+{
+    size_t count = count_of(chan);
+
+    coro_chan_shut(chan);
+    if (chan->element_bytes != sizeof(uint64_t))
+        return;
+    if (!chan->closed && !has_waiter(&chan->receivers)) {
+        chan->put = wrapped(chan, chan->put);
+        chan->put_limit = limit(chan, chan->put, chan->capacity - count);
+    }
+    if (!has_waiter(&chan->senders)) {
+        chan->get = wrapped(chan, chan->get);
+        chan->get_limit = limit(chan, chan->get, count);
+    }
 }
 
 int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const void *element)
@@ -81,9 +129,10 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
         coro_wake(worker, receiver->flow);
         return 0;
     }
-    if (chan->count == chan->capacity)
+    if (count_of(chan) == chan->capacity)
         return -EAGAIN;
     buffer_put(chan, element);
+    open_limits(chan);
     return 0;
 }
 
@@ -91,13 +140,14 @@ int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void 
 {
     struct coro_wait *sender;
 
-    if (chan->count) {
+    if (count_of(chan)) {
         buffer_get(chan, element);
         sender = take_waiter(&chan->senders);
         if (sender) {
             buffer_put(chan, sender->value);
             coro_wake(worker, sender->flow);
         }
+        open_limits(chan);
         return 0;
     }
     sender = take_waiter(&chan->senders);
@@ -114,12 +164,12 @@ int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void 
 
 bool coro_chan_send_ready(struct coro_chan *chan)
 {
-    return chan->closed || chan->count < chan->capacity || has_waiter(&chan->receivers);
+    return chan->closed || count_of(chan) < chan->capacity || has_waiter(&chan->receivers);
 }
 
 bool coro_chan_recv_ready(struct coro_chan *chan)
 {
-    return chan->closed || chan->count || has_waiter(&chan->senders);
+    return chan->closed || count_of(chan) || has_waiter(&chan->senders);
 }
 
 /* The common end of the slow halves: done with `result`, or wait if that is -EAGAIN. */
@@ -129,7 +179,8 @@ static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_ch
 {
     if (result == -EAGAIN && !coro_is_cancelled(worker)) {
         coro_wait_begin(worker, wait, &chan->object, list, element, why);
-        wait->value_bytes = (uint32_t)chan->element_bytes;
+        wait->value_bytes = chan->element_bytes;
+        coro_chan_shut(chan);
         return coro_park(worker, &chan->object, locked);
     }
     coro_release(worker, &chan->object, locked);
@@ -227,6 +278,7 @@ int coro_chan_close(struct coro_chan *chan)
     result = chan->closed ? -EPIPE : 0;
     chan->closed = true;
     chan->word_open = 0;
+    coro_chan_shut(chan);
     close_waiters(worker, chan, &chan->receivers, true);
     close_waiters(worker, chan, &chan->senders, false);
     coro_release(worker, &chan->object, locked);
@@ -243,7 +295,7 @@ size_t coro_chan_count(struct coro_chan *chan)
         return 0;
     worker = coro_enter();
     locked = coro_acquire(worker, &chan->object);
-    count = chan->count;
+    count = count_of(chan);
     coro_release(worker, &chan->object, locked);
     return count;
 }
@@ -251,23 +303,32 @@ size_t coro_chan_count(struct coro_chan *chan)
 struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity)
 {
     size_t head = (sizeof(struct coro_chan) + 15) / 16 * 16;
-    size_t bytes;
+    size_t stride = element_bytes ? element_bytes : 1;
+    size_t buffer_bytes, bytes;
     struct coro_chan *chan;
+    char *buffer;
 
-    if (capacity > UINT32_MAX || __builtin_mul_overflow(element_bytes, capacity, &bytes) ||
-        __builtin_add_overflow(bytes, head, &bytes) || bytes > PTRDIFF_MAX)
+    if (capacity > UINT32_MAX || element_bytes > UINT32_MAX ||
+        __builtin_mul_overflow(stride, capacity ? capacity + 1 : 0, &buffer_bytes) ||
+        __builtin_add_overflow(buffer_bytes, head, &bytes) || bytes > PTRDIFF_MAX)
         return NULL;
     chan = malloc(bytes);
     if (!chan)
         return NULL;
+    buffer = (char *)chan + head;
     *chan = (struct coro_chan){
-        .word_open = element_bytes == 8,
+        .put = buffer,
+        .get = buffer,
+        .word_open = element_bytes == sizeof(uint64_t),
         .capacity = (uint32_t)capacity,
         .receivers = {&chan->receivers, &chan->receivers},
         .senders = {&chan->senders, &chan->senders},
-        .element_bytes = element_bytes,
-        .buffer = (char *)chan + head,
+        .element_bytes = (uint32_t)element_bytes,
+        .stride = (uint32_t)stride,
+        .buffer = buffer,
+        .buffer_end = buffer + buffer_bytes,
     };
+    coro_chan_shut(chan);
     coro_object_init(&chan->object, CORO_PATIENCE_FIRST);
     return chan;
 }

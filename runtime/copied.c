@@ -165,6 +165,8 @@ static void move_wait(struct coro_flow *flow, struct coro_wait *to,
                       const struct coro_wait *from, const char *low, const char *high)
 {
     *to = *from;
+    if (coro_joined(to))
+        coro_joined(to)->joiner = to;
     if (is_within(to->link.next, low, high))
         to->link.next = NULL;
     if (to->link.next) {

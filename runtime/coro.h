@@ -170,16 +170,19 @@ int coro_cancel(struct coro_handle handle);
 
 struct coro_chan {
     struct coro_object object;
+    /* Where the next element goes and comes from, and how far that is so without more ado: see
+     * chan.c. Meant for elements of 8 bytes; for others the limits are never ahead. */
+    char *put, *put_limit;
+    char *get, *get_limit;
     uint32_t word_open; /* 1: elements of 8 bytes, and not closed: what is inlined */
-    uint32_t count, capacity;
-    uint32_t read_at, write_at;
-    bool closed;
+    uint32_t capacity;
     struct coro_link receivers, senders; /* rings of coro_wait */
-    size_t element_bytes;
-    char *buffer;
+    uint32_t element_bytes, stride;
+    bool closed;
+    char *buffer, *buffer_end; /* room for one more than the capacity: put == get is empty */
 };
 
-/* NULL on ENOMEM. element_bytes may be 0: only the meeting counts. Any thread. */
+/* NULL on ENOMEM. element_bytes may be 0: only the meeting counts; below 4 GB. Any thread. */
 struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity);
 void coro_chan_free(struct coro_chan *chan); /* NULL is fine. Aborts if a flow waits. */
 int coro_chan_close(struct coro_chan *chan); /* 0, -EPIPE, -EINVAL; never blocks */

@@ -36,35 +36,43 @@ struct coro_flow *coro_chan_send_slow(struct coro_chan *chan, const void *elemen
 struct coro_flow *coro_chan_recv_slow(struct coro_chan *chan, void *element,
                                       struct coro_wait *wait);
 
+/* From here on each send and receive looks at who waits. */
+CORO_INLINE void coro_chan_shut(struct coro_chan *chan)
+{
+    chan->put_limit = chan->put;
+    chan->get_limit = chan->get;
+}
+
+/* Inlined: into and out of the buffer, to a waiting receiver, and waiting for the other one where
+ * there is no buffer. */
 CORO_INLINE int coro_chan_send(struct coro_chan *chan, const void *element)
 {
     struct coro_worker *worker = coro_enter();
     struct coro_flow *next = NULL;
     struct coro_wait wait;
 
-    if (coro_likely(chan && coro_is_biased(&chan->object, coro_key(worker)) &&
-                    chan->word_open)) {
-        struct coro_link *first = chan->receivers.next;
+    if (coro_likely(chan && coro_is_biased(&chan->object, coro_key(worker)))) {
+        char *put = chan->put;
+        struct coro_link *first;
 
+        if (put != chan->put_limit) {
+            __builtin_memcpy(put, element, 8);
+            chan->put = put + 8;
+            coro_leave_worker(worker);
+            return 0;
+        }
+        first = chan->receivers.next;
         if (first != &chan->receivers) {
             struct coro_wait *receiver = (struct coro_wait *)first;
 
-            if (coro_likely(!receiver->claim)) {
+            if (coro_likely(!receiver->claim && chan->word_open)) {
                 __builtin_memcpy(receiver->value, element, 8);
                 coro_link_remove(first);
                 coro_wake(worker, receiver->flow);
                 coro_leave_worker(worker);
                 return 0;
             }
-        } else if (chan->count < chan->capacity) {
-            uint32_t at = chan->write_at;
-
-            __builtin_memcpy(chan->buffer + (size_t)at * 8, element, 8);
-            chan->write_at = at + 1 == chan->capacity ? 0 : at + 1;
-            chan->count++;
-            coro_leave_worker(worker);
-            return 0;
-        } else if (coro_parks_fast(worker)) {
+        } else if (!chan->capacity && chan->word_open && coro_parks_fast(worker)) {
             coro_wait_begin(worker, &wait, &chan->object, &chan->senders, (void *)element,
                             "sending to a channel");
             next = coro_next(worker);
@@ -73,7 +81,7 @@ CORO_INLINE int coro_chan_send(struct coro_chan *chan, const void *element)
     if (!next)
         next = coro_chan_send_slow(chan, element, &wait);
     if (next)
-        coro_switch_park(worker, next);
+        coro_switch_park(coro_worker_self(), next);
     return wait.result;
 }
 
@@ -83,18 +91,17 @@ CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element)
     struct coro_flow *next = NULL;
     struct coro_wait wait;
 
-    if (coro_likely(chan && coro_is_biased(&chan->object, coro_key(worker)) &&
-                    chan->word_open && chan->senders.next == &chan->senders)) {
-        if (chan->count) {
-            uint32_t at = chan->read_at;
+    if (coro_likely(chan && coro_is_biased(&chan->object, coro_key(worker)))) {
+        char *get = chan->get;
 
-            __builtin_memcpy(element, chan->buffer + (size_t)at * 8, 8);
-            chan->read_at = at + 1 == chan->capacity ? 0 : at + 1;
-            chan->count--;
+        if (get != chan->get_limit) {
+            __builtin_memcpy(element, get, 8);
+            chan->get = get + 8;
             coro_leave_worker(worker);
             return 0;
         }
-        if (coro_parks_fast(worker)) {
+        if (!chan->capacity && chan->word_open && chan->senders.next == &chan->senders &&
+            coro_parks_fast(worker)) {
             coro_wait_begin(worker, &wait, &chan->object, &chan->receivers, element,
                             "receiving from a channel");
             next = coro_next(worker);
@@ -103,7 +110,7 @@ CORO_INLINE int coro_chan_recv(struct coro_chan *chan, void *element)
     if (!next)
         next = coro_chan_recv_slow(chan, element, &wait);
     if (next)
-        coro_switch_park(worker, next);
+        coro_switch_park(coro_worker_self(), next);
     return wait.result;
 }
 
@@ -174,12 +181,33 @@ CORO_INLINE int coro_chan_recv_until(struct coro_chan *chan, void *element,
     return index < 0 ? index : one.result;
 }
 
+/* In the domain: the flow still runs, and may be waited for by who runs here. */
+CORO_INLINE bool coro_joins_fast(struct coro_worker *worker, struct coro_handle handle)
+{
+    struct coro_flow *flow = handle.flow;
+
+    return flow && coro_is_biased(&flow->object, coro_key(worker)) &&
+           atomic_load_explicit(&flow->generation, memory_order_relaxed) ==
+               handle.generation &&
+           !(atomic_load_explicit(&flow->flags, memory_order_relaxed) &
+             (CORO_FLOW_DONE | CORO_FLOW_DETACHED)) &&
+           !flow->joiner && flow != worker->current &&
+           coro_parks_fast(worker);
+}
+
 CORO_INLINE int coro_join(struct coro_handle handle, void **result)
 {
+    struct coro_worker *worker = coro_enter();
     struct coro_wait wait;
     struct coro_flow *next = NULL;
-    int error = coro_join_slow(handle, result, &wait, &next);
+    int error = 0;
 
+    if (coro_joins_fast(worker, handle)) {
+        coro_join_begin(worker, &wait, handle.flow, result);
+        next = coro_next(worker);
+    } else {
+        error = coro_join_slow(handle, result, &wait, &next);
+    }
     if (!next)
         return error;
     coro_switch_park(coro_worker_self(), next);

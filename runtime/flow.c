@@ -69,15 +69,18 @@ static void pool_give_back(struct coro_worker *worker)
 }
 
 /* Out of use: its generation is even. The pool of a worker is touched by its thread only. */
-static void recycle(struct coro_worker *worker, struct coro_flow *flow)
+static void recycle_elsewhere(struct coro_sched *sched, struct coro_flow *flow)
+{
+    coro_spin_lock(&sched->pool_lock);
+    flow->pool_next = sched->classes[flow->stack_class].pool;
+    sched->classes[flow->stack_class].pool = flow;
+    coro_spin_unlock(&sched->pool_lock);
+}
+
+static inline void recycle(struct coro_worker *worker, struct coro_flow *flow)
 {
     if (coro_unlikely(flow->stack_class != 0)) {
-        struct coro_sched *sched = worker->sched;
-
-        coro_spin_lock(&sched->pool_lock);
-        flow->pool_next = sched->classes[flow->stack_class].pool;
-        sched->classes[flow->stack_class].pool = flow;
-        coro_spin_unlock(&sched->pool_lock);
+        recycle_elsewhere(worker->sched, flow);
         return;
     }
     flow->pool_next = worker->pool;
@@ -89,12 +92,12 @@ static void recycle(struct coro_worker *worker, struct coro_flow *flow)
 /* ---- ending ------------------------------------------------------------------------ */
 
 /* Out of use while its last steps are still being run. */
-static void retire(struct coro_worker *worker, struct coro_flow *flow)
+static inline void retire(struct coro_worker *worker, struct coro_flow *flow)
 {
     uint64_t generation = atomic_load_explicit(&flow->generation, memory_order_relaxed);
 
     atomic_store_explicit(&flow->generation, generation + 1, memory_order_relaxed);
-    if (flow->stack_class == 0) {
+    if (coro_likely(flow->stack_class == 0)) {
         recycle(worker, flow);
         return;
     }
@@ -114,7 +117,7 @@ static void policy_end(struct coro_worker *worker, struct coro_flow *flow)
 
 /* On the flow's own stack. Who waits to join is given the result at once, so that it has
  * nothing left to do. */
-_Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
+CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
 {
     struct coro_worker *worker = coro_enter();
     bool locked = coro_acquire(worker, &flow->object);
@@ -124,8 +127,8 @@ _Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
     worker->finished++;
     if (coro_unlikely(flow->policy != CORO_STACK_GUARDED))
         policy_end(worker, flow);
-    if (flow->joiners.next != &flow->joiners) {
-        struct coro_wait *joiner = (struct coro_wait *)flow->joiners.next;
+    if (coro_likely(flow->joiner)) {
+        struct coro_wait *joiner = flow->joiner;
 
         if (joiner->value)
             *(void **)joiner->value = result;
@@ -137,10 +140,8 @@ _Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
         flow->value = result;
         atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
     }
-    if (locked)
-        next = coro_park_unlocking(worker, &flow->object);
-    else
-        next = coro_next(worker);
+    next = coro_unlikely(locked) ? coro_park_unlocking(worker, &flow->object)
+                                 : coro_next(worker);
 #ifdef CORO_ARCH_LEAVES
     coro_arch_switch_last(worker, next, locked);
 #else
@@ -152,12 +153,19 @@ _Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
 #endif
 }
 
+_Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
+{
+    finish(flow, result);
+}
+
 static struct coro_context *flow_main(void *arg)
 {
     struct coro_flow *flow = arg;
 
+#ifndef CORO_ARCH_LEAVES
     coro_leave();
-    coro_flow_finish(flow, flow->body(flow->value));
+#endif
+    finish(flow, flow->body(flow->value));
 }
 
 _Noreturn void coro_exit(void *result)
@@ -173,7 +181,7 @@ static inline void flow_reset(struct coro_flow *flow, coro_body *body, void *arg
     flow->body = body;
     flow->value = arg;
     atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
-    flow->joiners.next = flow->joiners.prev = &flow->joiners;
+    flow->joiner = NULL;
 }
 
 static inline void flow_prepare(struct coro_flow *flow, coro_body *body, void *arg,
@@ -337,7 +345,7 @@ static int join_state(struct coro_worker *worker, struct coro_handle handle)
         return -ESRCH;
     if (flow == worker->current)
         return -EDEADLK;
-    if ((flags & CORO_FLOW_DETACHED) || flow->joiners.next != &flow->joiners)
+    if ((flags & CORO_FLOW_DETACHED) || flow->joiner)
         return -EINVAL;
     if (flags & CORO_FLOW_DONE)
         return 0;
@@ -348,19 +356,19 @@ int coro_join_slow(struct coro_handle handle, void **result, struct coro_wait *w
                    struct coro_flow **next)
 {
     struct coro_flow *flow = handle.flow;
-    struct coro_worker *worker;
+    struct coro_worker *worker = coro_worker_self();
     bool locked;
     int state;
 
     *next = NULL;
-    if (!is_current(handle))
+    if (!is_current(handle)) {
+        coro_leave_worker(worker);
         return -ESRCH;
-    worker = coro_enter();
+    }
     locked = coro_acquire(worker, &flow->object);
     state = join_state(worker, handle);
     if (state == -EAGAIN) {
-        coro_wait_begin(worker, wait, &flow->object, &flow->joiners, result,
-                        "joining a flow");
+        coro_join_begin(worker, wait, flow, result);
         wait->value_bytes = sizeof *result;
         *next = coro_park(worker, &flow->object, locked);
         return 0;
@@ -391,7 +399,7 @@ int coro_detach(struct coro_handle handle)
     locked = coro_acquire(worker, &flow->object);
     flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
     state = !is_current(handle) ? -ESRCH
-            : (flags & CORO_FLOW_DETACHED) || flow->joiners.next != &flow->joiners ? -EINVAL
+            : (flags & CORO_FLOW_DETACHED) || flow->joiner ? -EINVAL
                                                                                    : 0;
     if (state == 0 && (flags & CORO_FLOW_DONE))
         atomic_store_explicit(&flow->generation, handle.generation + 1,
@@ -449,6 +457,8 @@ static void cancel_wait(struct coro_worker *worker, struct coro_flow *flow)
     wait->result = -ECANCELED;
     if (wait->link.next)
         coro_link_remove(&wait->link);
+    else if (coro_joined(wait))
+        coro_joined(wait)->joiner = NULL;
     coro_wake_back(worker, flow);
 }
 

@@ -98,8 +98,6 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->ring_room = RING_FIRST;
     worker->laps = 0;
     worker->lay = 0;
-    worker->round = 0;
-    worker->round_from_ns = 0;
     worker->laid = NULL;
     coro_spin_lock(&worker->stop_lock); /* by an object of an earlier run, it may be stopped */
     worker->asymmetric = sched->asymmetric;

@@ -13,10 +13,6 @@ enum {
     RING_FREE_MIN = 16, /* slots: turns are laid out there */
     LAY_FIRST = 8,
     LAY_MAX = 512,
-    ROUND_MIN = 16, /* turns */
-    ROUND_MAX = 512,
-    ROUND_MIN_NS = 1000,
-    ROUND_MAX_NS = 10 * 1000,
 };
 
 __thread struct coro_worker *coro_worker_tls;
@@ -148,41 +144,14 @@ static uint64_t ring_turns_max(const struct coro_worker *worker)
     return to_end < free ? to_end : free;
 }
 
-/* From chores to chores some microseconds shall pass, however long the turns are. */
-static void ring_set_round(struct coro_worker *worker)
-{
-    uint64_t now_ns = coro_now_ns(), took_ns = now_ns - worker->round_from_ns;
-
-    worker->round_from_ns = now_ns;
-    if (took_ns < ROUND_MIN_NS && worker->round < ROUND_MAX)
-        worker->round *= 2;
-    else if (took_ns > ROUND_MAX_NS && worker->round > ROUND_MIN)
-        worker->round /= 2;
-}
-
-/* Opens the way for yields. `undisturbed`: they have come to the limit by themselves, so what was
- * laid out still holds, and more is worth laying out. */
-static void ring_open(struct coro_worker *worker, struct coro_flow *next, bool undisturbed)
+/* Yields need not ask for the next turns, as far as they are laid out. */
+static void ring_open(struct coro_worker *worker)
 {
     struct coro_flow **slot = ring_slot(worker, 0);
-    uint64_t turns;
+    uint64_t turns = (uint64_t)(worker->laid - slot);
 
-    if (undisturbed) {
-        ring_set_round(worker);
-    } else {
-        worker->lay = LAY_FIRST;
-        worker->round = ROUND_MIN;
-    }
-    if (!undisturbed || slot >= worker->laid || slot == worker->ring) {
-        uint64_t most = ring_turns_max(worker);
-
-        ring_lay(worker, next, worker->lay < most ? worker->lay : most);
-        if (worker->lay < LAY_MAX)
-            worker->lay *= 2;
-    }
-    turns = (uint64_t)(worker->laid - slot);
     atomic_store_explicit(&worker->slot_limit,
-                          slot + (turns < worker->round ? turns : worker->round),
+                          slot + (turns < CORO_RING_ROUND ? turns : CORO_RING_ROUND),
                           memory_order_relaxed);
 }
 
@@ -294,23 +263,38 @@ void coro_chores(struct coro_worker *worker)
         coro_wake_any(worker->sched);
 }
 
+/* Nothing but yields since the turns were laid out, and there are more of them. */
+static struct coro_flow *yield_on(struct coro_worker *worker, struct coro_flow **slot)
+{
+    atomic_store_explicit(&worker->slot, slot + 1, memory_order_relaxed);
+    ring_open(worker);
+    return *slot;
+}
+
 struct coro_flow *coro_yield_slow(struct coro_worker *worker)
 {
-    struct coro_flow *next;
+    struct coro_flow *next, **slot;
     bool undisturbed;
+    uint64_t most;
 
     coro_enter_sure();
     coro_chores(worker);
-    undisturbed = ring_slot(worker, 0) ==
-                  atomic_load_explicit(&worker->slot_limit, memory_order_relaxed);
+    slot = ring_slot(worker, 0);
+    undisturbed = slot == atomic_load_explicit(&worker->slot_limit, memory_order_relaxed);
+    if (undisturbed && slot < worker->laid)
+        return yield_on(worker, slot);
     next = coro_next(worker);
     if (next == &worker->idle) {
         coro_leave_worker(worker);
         return NULL;
     }
     coro_ring_push(worker, worker->current);
-    if (!atomic_load_explicit(&worker->front_count, memory_order_relaxed))
-        ring_open(worker, next, undisturbed);
+    if (atomic_load_explicit(&worker->front_count, memory_order_relaxed))
+        return next;
+    worker->lay = !undisturbed ? LAY_FIRST : worker->lay < LAY_MAX ? worker->lay * 2 : LAY_MAX;
+    most = ring_turns_max(worker);
+    ring_lay(worker, next, worker->lay < most ? worker->lay : (uint32_t)most);
+    ring_open(worker);
     return next;
 }
 

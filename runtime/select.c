@@ -240,6 +240,7 @@ static struct coro_flow *wait_for_all(struct coro_worker *worker, struct coro_se
                         one->kind == CORO_SEND ? &one->chan->senders : &one->chan->receivers,
                         one->element, why);
         one->wait.claim = select->claim;
+        coro_chan_shut(one->chan);
     }
     if (!select->locked && select->deadline_ns == CORO_SELECT_BLOCK)
         return coro_park(worker, NULL, false);

@@ -77,6 +77,7 @@
 enum {
     CORO_FRONT_MAX = 256,
     CORO_FRONT_BUDGET = 64,
+    CORO_RING_ROUND = 64, /* yields from chores to chores */
     CORO_PREFETCH_AHEAD = 32,
     CORO_LINE_BYTES = 64,
     CORO_SHARED = 1,
@@ -137,8 +138,8 @@ struct coro_flow {
     struct coro_flow *pool_next; /* in a pool, or in an inbox */
 
     /* Second: spawn and join. */
-    struct coro_object object; /* guards DONE, DETACHED, joiners, value at last */
-    struct coro_link joiners;  /* one at most */
+    struct coro_object object; /* guards DONE, DETACHED, joiner, value at last */
+    struct coro_wait *joiner;  /* who waits for the end */
     _Atomic(uint64_t) generation; /* odd: in use */
     _Atomic(uint64_t) claim; /* see coro_wait.claim; grows */
     struct coro_wait *won;   /* the wait of a select that was claimed; NULL: none */
@@ -168,9 +169,7 @@ struct coro_worker {
     bool asymmetric; /* who stops it uses membarrier. Under stop_lock; constant in a run */
     struct coro_flow *ended; /* the latest whose stack is not of the run's own kind */
     uint32_t ring_room; /* slots; a power of two, and some are always free */
-    uint32_t lay;       /* how many turns to lay out the next time, */
-    uint32_t round;     /* and how many there are from chores to chores */
-    uint64_t round_from_ns;
+    uint32_t lay;       /* how many turns were laid out the last time */
     struct coro_flow **ring;
     struct coro_flow **laid; /* how far the turns are laid out */
     uint64_t laps;      /* of `slot` round the ring, in slots */
@@ -288,7 +287,6 @@ CORO_INLINE struct coro_flow *coro_next(struct coro_worker *worker)
 CORO_INLINE void coro_switch_flow(struct coro_worker *worker, struct coro_flow *self,
                                   struct coro_flow *next, bool stay)
 {
-    worker->current = next;
 #ifdef CORO_ARCH_LEAVES
     coro_arch_switch_flow(worker, self, next, stay);
 #else /* the flow that goes on leaves; the idle flow does later */
@@ -327,18 +325,13 @@ CORO_INLINE void coro_switch_park(struct coro_worker *worker, struct coro_flow *
     coro_switch_flow(worker, worker->current, next, next == &worker->idle);
 }
 
-/* Queues the current flow to wait, in the domain and with the object. The caller switches. */
-CORO_INLINE void coro_wait_begin(struct coro_worker *worker, struct coro_wait *wait,
-                                 struct coro_object *object, struct coro_link *list,
-                                 void *value, const char *why)
+/* The current flow waits alone, in the domain and with the object. The caller switches. */
+CORO_INLINE void coro_wait_alone(struct coro_worker *worker, struct coro_wait *wait,
+                                 struct coro_object *object, void *value, const char *why)
 {
     struct coro_flow *self = worker->current;
-    struct coro_link *last = list->prev;
 
-    wait->link.next = list;
-    wait->link.prev = last;
-    last->next = &wait->link;
-    list->prev = &wait->link;
+    wait->link.next = NULL;
     wait->flow = self;
     wait->value = value;
     wait->claim = 0;
@@ -346,6 +339,37 @@ CORO_INLINE void coro_wait_begin(struct coro_worker *worker, struct coro_wait *w
     wait->why = why;
     wait->result = 0;
     atomic_store_explicit(&self->waiting, wait, memory_order_relaxed);
+}
+
+/* The same, as the last of a list. */
+CORO_INLINE void coro_wait_begin(struct coro_worker *worker, struct coro_wait *wait,
+                                 struct coro_object *object, struct coro_link *list,
+                                 void *value, const char *why)
+{
+    struct coro_link *last = list->prev;
+
+    coro_wait_alone(worker, wait, object, value, why);
+    wait->link.next = list;
+    wait->link.prev = last;
+    last->next = &wait->link;
+    list->prev = &wait->link;
+}
+
+/* The flow whose end is waited for, if that is what a plain wait is about. */
+CORO_INLINE struct coro_flow *coro_joined(const struct coro_wait *wait)
+{
+    bool joins = !wait->link.next && wait->object && !wait->claim;
+
+    return joins ? (struct coro_flow *)((char *)wait->object -
+                                        offsetof(struct coro_flow, object))
+                 : NULL;
+}
+
+CORO_INLINE void coro_join_begin(struct coro_worker *worker, struct coro_wait *wait,
+                                 struct coro_flow *flow, void **result)
+{
+    coro_wait_alone(worker, wait, &flow->object, result, "joining a flow");
+    flow->joiner = wait;
 }
 
 CORO_INLINE void coro_link_remove(struct coro_link *link)
