@@ -290,6 +290,7 @@ CORO_INLINE void coro_switch_flow(struct coro_worker *worker, struct coro_flow *
 #ifdef CORO_ARCH_LEAVES
     coro_arch_switch_flow(worker, self, next, stay);
 #else /* the flow that goes on leaves; the idle flow does later */
+    worker->current = next;
     coro_switch_inline(&self->context, &next->context);
     worker = coro_worker_self();
     if (worker->current != &worker->idle)
