@@ -115,10 +115,15 @@ def of_verdict(judged: Iterable[Judgement], verdict: Verdict) -> list[str]:
 
 
 def confirm(judged: list[Judgement], again: Mapping[str, Judgement]) -> list[Judgement]:
-    """A FAIL stays one only where the second batch says so too."""
+    """A FAIL stays one only where the second batch says so too. What both together could have
+    seen is what the one that sees less could have."""
     result = []
     for one in judged:
         second = again.get(one.case)
+        if second is not None:
+            known = one.visible is not None and second.visible is not None
+            one = replace(one, visible=max(one.visible or 0, second.visible or 0)
+                          if known else None)  # fmt: skip
         if one.verdict == Verdict.FAIL and (
             second is None or second.verdict != Verdict.FAIL
         ):

@@ -192,6 +192,12 @@ class DecideTest(ScratchTest):
         self.assertEqual(verdicts, [Verdict.INCONCLUSIVE])
         self.assertIn("did not confirm", self.findings[0].note)
 
+    def test_what_it_could_see_is_what_the_weaker_batch_could(self) -> None:
+        batch = paired.Judgement("a", Verdict.FAIL, 12, 0.01, visible=0.02)
+        weaker = paired.Judgement("a", Verdict.INCONCLUSIVE, 12, 0.01, change=0.0, visible=0.2)
+        found = timing.confirm([batch], {"a": weaker})[0]
+        self.assertEqual((found.verdict, found.visible), (Verdict.INCONCLUSIVE, 0.2))
+
     def test_the_inconclusive_is_extended_once(self) -> None:
         verdicts, batch = self.decide(noise=0.2, first=0.0, extension=0.0)
         self.assertEqual(verdicts, [Verdict.INCONCLUSIVE])

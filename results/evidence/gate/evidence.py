@@ -3,7 +3,7 @@
 """What the gate must show, shown: evidence.py PROGRAM PLANTED_PROGRAM [SECTION]...
 
 PLANTED_PROGRAM is PROGRAM built again with one nop more in each shipped switch, as
-bench/tests/planted_nop.py does it (--keep leaves both programs). Each finished comparison is
+bench/tests/planted_nop.py does it. Each finished comparison is
 a line of SECTION.jsonl beside this file, and a section goes on where it was left. The last
 section, `summary`, writes README.md from those files and from nothing else.
 """
@@ -181,12 +181,74 @@ def sections(program: Path, nop: Path) -> dict[str, Callable[[], None]]:
                            "coverage": coverage(*list(SKEWED.values())[index])},
         ),
         "few": lambda: until("few", 1, lambda _: too_few(program)),
+        "hostile": lambda: until("hostile", 200, hostile_row),
         "summary": summary,
     }  # fmt: skip
 
 
+def hostile_row(index: int) -> Row:
+    """Damaged record file number `index`, given to compare beside a good one."""
+    from tests import hostile
+    from tests.test_hostile import compare
+
+    name, content = list(hostile.files(index + 1))[index]
+    with tempfile.TemporaryDirectory() as scratch:
+        bad, good = Path(scratch, "bad.jsonl"), Path(scratch, "good.jsonl")
+        bad.write_bytes(content)
+        good.write_bytes(b"".join(line + b"\n" for line in hostile.good()))
+        code, out, err = compare(bad, good)
+    return {"damage": name, "exit": code, "lines": len(err.splitlines()), "output": len(out)}
+
+
+def able(section: str, share: float) -> list[Row]:
+    """The comparisons in which the tool said that it could see such a change."""
+    return [row for row in rows(section) if (row["times"][0]["visible"] or 1.0) <= share]
+
+
+def verdicts(section: str) -> str:
+    found = [row["verdict"] for row in rows(section)]
+    return ", ".join(f"{found.count(word)} {word}" for word in sorted(set(found))) or "none"
+
+
+def claims() -> Iterator[tuple[str, str]]:
+    """What must be shown, and what the files here show."""
+    nop, same, aa = rows("nop"), rows("same"), rows("aa")
+    right = sum(row["exit"] == 3 for row in nop)
+    spread = {json.dumps(row["insn"], sort_keys=True) for row in same}
+    yield "+1 nop in the switch: exit 3 in 100 of 100", f"{right} of {len(nop)}"
+    yield ("identical code: spread 0 in 100 of 100",
+           f"{len(spread)} different result(s) in {len(same)}, "
+           f"{sum(row['exit'] == 0 for row in same)} with exit 0")  # fmt: skip
+    compared = sum(len(row["times"]) for row in aa)
+    alarms = [row["alarm"] for row in rows("simulated")]
+    yield ("A/A: at most 1 false alarm in 473 comparisons, 100 of them real",
+           f"{sum(row['verdict'] == 'FAIL' for row in aa)} in {compared} real comparisons of "
+           f"{len(aa)} families, {sum(alarms)} in {len(alarms)} simulated families")  # fmt: skip
+    seen = able("delay3", 0.03)
+    yield ("a delay of 3 %: at most 1 miss in 93 where it could see 3 % (limit 1 %)",
+           f"{sum(row['verdict'] != 'FAIL' for row in seen)} missed in {len(seen)} that could "
+           f"see it, of {len(rows('delay3'))}: {verdicts('delay3')}")  # fmt: skip
+    yield "a delay of 1 %: never PASS (limit 0.5 %)", verdicts("delay1")
+    yield "bursts in one arm: no FAIL in 59", verdicts("burnt")
+    yield ("skewed nulls: 95 % intervals cover at least 94 % in 10,000 draws",
+           "; ".join(f"{row['law']} {100 * row['coverage']:.1f} %" for row in rows("skewed")))
+    yield ("a configuration that could never fail: exit 2",
+           "; ".join(f"exit {row['exit']}: {row['said']}" for row in rows("few")))
+    bad = rows("hostile")
+    fine = sum(row["exit"] in (1, 2) and row["lines"] == 1 and not row["output"] for row in bad)
+    yield ("200 damaged record files: a line and exit 1 or 2",
+           f"{fine} of {len(bad)}, {len({row['damage'] for row in bad})} sorts of damage")
+    yield ("formats of other tools", "golden files, schemas and parsers: "
+           "scripts/tests/test_formats.py; compare.py of Google Benchmark read them")  # fmt: skip
+
+
 def summary() -> None:
-    raise SystemExit("summary comes later")
+    lines = ["# What the gate must show, and what was seen", "",
+             "Written by `evidence.py summary` from the files beside it. A section that is not "
+             "full goes on where it was left: `evidence.py PROGRAM PLANTED SECTION`.", "",
+             "| must show | seen |", "|---|---|",
+             *(f"| {wanted} | {seen} |" for wanted, seen in claims())]  # fmt: skip
+    (HERE / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
