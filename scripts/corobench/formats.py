@@ -182,7 +182,8 @@ def to_action(run: Run, arm: str) -> str:
             }  # fmt: skip
             if found.low is not None and found.high is not None:
                 row["range"] = f"± {(found.high - found.low) / 2:.3g}"
-            rows.append({**row, "extra": f"{found.n} trials"})
+            row["extra"] = f"{found.n} trials"
+            rows.append(row)
     return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -36,7 +36,7 @@ def _run(words: list[str], **more: Any) -> str:
     if done.returncode != 0:
         told = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
         raise ProgramError(f"{plain(' '.join(words[:4]), 120)}...: {plain(told, 300)}")
-    return done.stdout
+    return str(done.stdout)
 
 
 def path_of_length(length: int, folder: Path) -> Path:
