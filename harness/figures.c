@@ -143,8 +143,8 @@ void trial_report_times(struct bench_trial *t)
     t->fixed_ns = over_triples(t, figure_fixed_ns);
     if (is_nonlinear(t))
         trial_flag(t, "nonlinear");
-    if (ns < 0)
+    if (ns < 0) /* what disturbed it was larger than what was measured */
         trial_flag(t, "negative");
-    if (is_contaminated(t))
+    if (ns < 0 || is_contaminated(t))
         trial_flag(t, "contaminated");
 }

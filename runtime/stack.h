@@ -8,10 +8,9 @@
  *  - guarded (stack_guarded.c): reserved large, made real by touch, a guard page below. What C
  *    code of unknown depth needs; one page at least.
  *  - slab (stack_slab.c): 1, 2, 4 or 8 KB, sharing pages, a canary below each. For code whose
- *    depth is known (scripts/stack-usage).
+ *    depth is known.
  *  - copied (copied.c): runs on one shared stack per worker; parked, only the live bytes are
  *    kept, and put back at the same addresses.
- *  - segmented (segmented.c): grows by segments as needed, for code built with -fsplit-stack.
  *
  * The first two take stacks from arenas. An arena reserves address space for `stacks_max`
  * stacks of one size and hands them out from a free list, last freed first (its pages are
@@ -37,7 +36,6 @@ enum coro_stack_policy {
     CORO_STACK_GUARDED,
     CORO_STACK_SLAB,
     CORO_STACK_COPIED,
-    CORO_STACK_SEGMENTED,
 };
 
 struct coro_stack {

@@ -10,7 +10,7 @@
  *
  * A stack that was deep once keeps its pages. coro_stack_shrink() gives back those below a
  * parked flow's SP; whoever calls it decides what has been parked long enough to be worth the
- * faults (sched: coro_shrink()).
+ * faults. The scheduler never does.
  *
  * Rejected: a canary too, as it would make the lowest page resident.
  */
