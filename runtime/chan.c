@@ -67,13 +67,20 @@ static char *wrapped(const struct coro_chan *chan, char *slot)
     return slot == chan->buffer_end ? chan->buffer : slot;
 }
 
-static size_t count_of(const struct coro_chan *chan)
+/* What is buffered. Never divided: elements may have any size. */
+static size_t used_bytes(const struct coro_chan *chan)
 {
     ptrdiff_t bytes = wrapped(chan, chan->put) - wrapped(chan, chan->get);
 
-    if (bytes < 0)
-        bytes += chan->buffer_end - chan->buffer;
-    return (size_t)bytes / chan->stride;
+    return (size_t)(bytes < 0 ? bytes + (chan->buffer_end - chan->buffer) : bytes);
+}
+
+/* How much more can be: one slot is always free. */
+static size_t free_bytes(const struct coro_chan *chan)
+{
+    size_t room = (size_t)(chan->buffer_end - chan->buffer);
+
+    return room ? room - chan->stride - used_bytes(chan) : 0;
 }
 
 static void buffer_put(struct coro_chan *chan, const void *element)
@@ -94,26 +101,24 @@ static void buffer_get(struct coro_chan *chan, void *element)
 
 static char *limit(const struct coro_chan *chan, char *from, size_t most)
 {
-    size_t to_end = (size_t)(chan->buffer_end - from) / sizeof(uint64_t);
+    size_t to_end = (size_t)(chan->buffer_end - from);
 
-    return from + (most < to_end ? most : to_end) * sizeof(uint64_t);
+    return from + (most < to_end ? most : to_end);
 }
 
 /* How far sends and receives may go by themselves from here on. */
 static void open_limits(struct coro_chan *chan)
 {
-    size_t count = count_of(chan);
-
     coro_chan_shut(chan);
     if (chan->element_bytes != sizeof(uint64_t))
         return;
     if (!chan->closed && !has_waiter(&chan->receivers)) {
         chan->put = wrapped(chan, chan->put);
-        chan->put_limit = limit(chan, chan->put, chan->capacity - count);
+        chan->put_limit = limit(chan, chan->put, free_bytes(chan));
     }
     if (!has_waiter(&chan->senders)) {
         chan->get = wrapped(chan, chan->get);
-        chan->get_limit = limit(chan, chan->get, count);
+        chan->get_limit = limit(chan, chan->get, used_bytes(chan));
     }
 }
 
@@ -129,7 +134,7 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
         coro_wake(worker, receiver->flow);
         return 0;
     }
-    if (count_of(chan) == chan->capacity)
+    if (!free_bytes(chan))
         return -EAGAIN;
     buffer_put(chan, element);
     open_limits(chan);
@@ -140,7 +145,7 @@ int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void 
 {
     struct coro_wait *sender;
 
-    if (count_of(chan)) {
+    if (used_bytes(chan)) {
         buffer_get(chan, element);
         sender = take_waiter(&chan->senders);
         if (sender) {
@@ -164,12 +169,12 @@ int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void 
 
 bool coro_chan_send_ready(struct coro_chan *chan)
 {
-    return chan->closed || count_of(chan) < chan->capacity || has_waiter(&chan->receivers);
+    return chan->closed || free_bytes(chan) || has_waiter(&chan->receivers);
 }
 
 bool coro_chan_recv_ready(struct coro_chan *chan)
 {
-    return chan->closed || count_of(chan) || has_waiter(&chan->senders);
+    return chan->closed || used_bytes(chan) || has_waiter(&chan->senders);
 }
 
 /* The common end of the slow halves: done with `result`, or wait if that is -EAGAIN. */
@@ -295,7 +300,7 @@ size_t coro_chan_count(struct coro_chan *chan)
         return 0;
     worker = coro_enter();
     locked = coro_acquire(worker, &chan->object);
-    count = count_of(chan);
+    count = used_bytes(chan) / chan->stride;
     coro_release(worker, &chan->object, locked);
     return count;
 }
