@@ -71,7 +71,7 @@ class Report(CommandTest):
         path = self.records_file(small_run())
         self.fails(self.report("--check", path), 1, "REPORT.md is missing")
         self.report(path)
-        chart = "results/charts/message-dark.svg"
+        chart = "results/charts/counter-dark.svg"
         for name, change in (
             ("REPORT.md", b"x"),
             (chart, b"x"),

@@ -20,7 +20,7 @@ import (
 const (
 	passes      = 100
 	meetingMost = 100 * time.Millisecond
-	meetingsMax = 20
+	meetingsMax = 200
 )
 
 // meet returns how long leader `self` of `leaders` took to pass the number with the others.
