@@ -92,6 +92,8 @@ int spawn_coro_setup(struct bench_trial *t)
         return -ENOMEM;
     bench_set_state(t, s);
     s->config = bench_case_of(t)->arg;
+    if (CORO_ANNOTATED && s->config->policy == CORO_STACK_SLAB)
+        return bench_skip(t, "a sanitizer's frames need more than a slab's 2 KB");
     s->crew.stage.options.policy = s->config->policy;
     s->crew.flows = 1;
     s->crew.work = spawner;

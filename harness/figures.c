@@ -104,7 +104,7 @@ enum { DISTURBED_FACTOR = 10 };
 /* Another process's are told apart from those of asking it to within a few per epoch. */
 static double switches_slack(const struct bench_trial *t)
 {
-    return t->process ? 8.0 / (double)t->ops : 0;
+    return t->process ? fmin(0.05, 8.0 / (double)t->ops) : 0;
 }
 
 static void prove_kernel_switches(struct bench_trial *t, double voluntary, double involuntary)
