@@ -24,7 +24,7 @@ static const double contaminated_share = 0.2;
 static const struct bench_run_options profile_options[BENCH_PROFILES] = {
     [BENCH_QUICK] = {.max_rel_ci = 0.02, .time_budget_s = 30, .epoch_ms = 0.25, .triples = 5,
                      .rounds_min = 6, .rounds_max = 40},
-    [BENCH_DEFAULT] = {.max_rel_ci = 0.01, .time_budget_s = 420, .epoch_ms = 0.25,
+    [BENCH_DEFAULT] = {.max_rel_ci = 0.01, .time_budget_s = 660, .epoch_ms = 0.25,
                        .triples = 9, .rounds_min = 6, .rounds_max = 60},
     [BENCH_FULL] = {.max_rel_ci = 0.01, .time_budget_s = 0, .epoch_ms = 0.5, .triples = 15,
                     .rounds_min = 10, .rounds_max = 60},

@@ -14,7 +14,7 @@ static const char run_text[] =
     "Rounds of every matching case in random order, until each interval is as tight as asked\n"
     "or the time is up. Records are kept as they come: Ctrl-C loses nothing finished.\n"
     "  --regex RE           names that the extended regular expression matches somewhere\n"
-    "  --profile P          quick (30 s of rounds), default (about 7 minutes), full (until\n"
+    "  --profile P          quick (30 s of rounds), default (about 11 minutes), full (until\n"
     "                       tight, with every placement and study variant)\n"
     "  --max-rel-ci X       stop when every 95 % interval's half-width is below this share of\n"
     "                       its median, e.g. 0.01; 0: never\n"
