@@ -34,6 +34,7 @@ struct io_config {
 struct io_state {
     const struct io_config *config;
     struct echo_load load;
+    int listener; /* the load's, constant while threads run */
     struct stage stage;
     _Atomic(uint64_t) bytes; /* read by all connections */
     uint64_t ops, answered;
@@ -163,7 +164,7 @@ static void *serve_thread(void *arg)
     struct io_state *s = arg;
     char buffer[BUFFER_BYTES];
     ssize_t got, put;
-    int fd = accept(s->load.listener, NULL, NULL);
+    int fd = accept(s->listener, NULL, NULL);
 
     if (fd < 0)
         return NULL;
@@ -205,6 +206,7 @@ static int threads_setup(struct bench_trial *t)
     error = echo_load_open(&s->load, t, s->config->family, s->config->connections);
     if (error || !s->thread)
         return error ? error : -ENOMEM;
+    s->listener = s->load.listener;
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, THREAD_STACK_BYTES);
     for (; !error && s->accepted < s->config->connections; s->accepted += !error)
