@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 enum {
     RING_FREE_MIN = 16, /* slots: turns are laid out there */
     LAY_FIRST = 8,

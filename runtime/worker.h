@@ -282,8 +282,8 @@ CORO_INLINE struct coro_flow *coro_next(struct coro_worker *worker)
     return worker->front[count - 1];
 }
 
-/* From `self`, the current flow, to `next`, and out of the domain, once the one is saved and its stack
- * left; with `stay`, next is the idle flow, which leaves later. */
+/* From `self`, the current flow, to `next`, and out of the domain, once the one is saved and
+ * its stack left; with `stay`, next is the idle flow, which leaves later. */
 CORO_INLINE void coro_switch_flow(struct coro_worker *worker, struct coro_flow *self,
                                   struct coro_flow *next, bool stay)
 {
