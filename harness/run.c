@@ -121,17 +121,21 @@ static json_t *make_trial(struct runner *r, struct subject *s,
     return record;
 }
 
-/* A trial that failed is never one: what did not do its work did not, on a busy machine too. */
-static bool is_contaminated(const json_t *record)
+static bool has_flag(const json_t *record, const char *flag)
 {
     size_t i;
     json_t *word;
-    if (json_is_string(json_object_get(record, "error")))
-        return false;
     json_array_foreach (json_object_get(record, "flags"), i, word)
-        if (strcmp(json_string_value(word) ?: "", "contaminated") == 0)
+        if (strcmp(json_string_value(word) ?: "", flag) == 0)
             return true;
     return false;
+}
+
+/* A trial that failed is never one: what did not do its work did not, on a busy machine too. */
+static bool is_contaminated(const json_t *record)
+{
+    return !json_is_string(json_object_get(record, "error")) &&
+           has_flag(record, "contaminated");
 }
 
 static json_t *rejection_reasons(const json_t *record)
@@ -149,6 +153,8 @@ static json_t *rejection_reasons(const json_t *record)
         if (n > 0)
             json_array_append_new(reasons, json_sprintf("%s: %.0f", causes[i].words, n));
     }
+    if (has_flag(record, "negative"))
+        json_array_append_new(reasons, json_string("its cost came out below zero"));
     if (!is_contaminated(record))
         json_array_insert_new(reasons, 0, json_string("another trial of its block was not fit"));
     return reasons;
