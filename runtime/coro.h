@@ -139,7 +139,7 @@ struct coro_spawn_options {
 
 /* Starts a flow, which runs when the caller blocks or yields, or on another worker. flow is NULL
  * without memory. Each flow that is not detached must be joined or detached once. */
-struct coro_handle coro_spawn(coro_body *body, void *arg);
+CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg);
 /* The same; options NULL for none. -EINVAL as NULL too: errno is not used. */
 struct coro_handle coro_spawn_with(const struct coro_spawn_options *options,
                                    coro_body *body, void *arg);

@@ -181,33 +181,84 @@ CORO_INLINE int coro_chan_recv_until(struct coro_chan *chan, void *element,
     return index < 0 ? index : one.result;
 }
 
-/* In the domain: the flow still runs, and may be waited for by who runs here. */
-CORO_INLINE bool coro_joins_fast(struct coro_worker *worker, struct coro_handle handle)
+#ifdef CORO_ARCH_FLOW_START
+/* A new flow's first context. Its stack is not touched, nor where that begins looked up. */
+CORO_INLINE void coro_flow_begin(struct coro_flow *flow)
 {
-    struct coro_flow *flow = handle.flow;
+    flow->context.sp = flow;
+    flow->context.pc = (void *)coro_arch_flow_start;
+    flow->context.fp = flow; /* for coro_arch_flow_start */
+}
+#endif
 
-    return flow && coro_is_biased(&flow->object, coro_key(worker)) &&
-           atomic_load_explicit(&flow->generation, memory_order_relaxed) ==
-               handle.generation &&
-           !(atomic_load_explicit(&flow->flags, memory_order_relaxed) &
-             (CORO_FLOW_DONE | CORO_FLOW_DETACHED)) &&
-           !flow->joiner && flow != worker->current &&
-           coro_parks_fast(worker);
+struct coro_handle coro_spawn_slow(coro_body *body, void *arg);
+
+/* Inlined: with memory from this worker's pool. A flow that was out of use is biased here
+ * already, most often, and `waiting` is NULL. */
+CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg)
+{
+#ifdef CORO_ARCH_FLOW_START
+    struct coro_worker *worker = coro_enter();
+    struct coro_flow *flow = worker->pool;
+    struct coro_handle handle;
+
+    if (coro_likely(flow && coro_key(worker) == (uintptr_t)worker &&
+                    worker->front_budget > 0)) {
+        worker->pool = flow->pool_next;
+        __builtin_prefetch(worker->pool); /* for the next spawn */
+        worker->pool_count--;
+        worker->spawned++;
+        worker->front_budget--;
+        coro_flow_begin(flow);
+        atomic_store_explicit(&flow->flags, 0, memory_order_relaxed);
+        flow->body = body;
+        flow->value = arg;
+        if (!coro_is_biased(&flow->object, (uintptr_t)worker))
+            atomic_store_explicit(&flow->object.owner, (uintptr_t)worker,
+                                  memory_order_relaxed);
+        flow->joiner = NULL;
+        handle.flow = flow;
+        handle.generation =
+            atomic_load_explicit(&flow->generation, memory_order_relaxed) + 1;
+        atomic_store_explicit(&flow->generation, handle.generation, memory_order_relaxed);
+        coro_front_push(worker, flow);
+        coro_leave_worker(worker);
+        return handle;
+    }
+    coro_leave_worker(worker);
+#endif
+    return coro_spawn_slow(body, arg);
 }
 
+/* The end of a flow that is biased here is waited for by the current flow, or met. */
 CORO_INLINE int coro_join(struct coro_handle handle, void **result)
 {
     struct coro_worker *worker = coro_enter();
+    struct coro_flow *flow = handle.flow, *next = NULL;
     struct coro_wait wait;
-    struct coro_flow *next = NULL;
-    int error = 0;
+    int error;
 
-    if (coro_joins_fast(worker, handle)) {
-        coro_join_begin(worker, &wait, handle.flow, result);
-        next = coro_next(worker);
-    } else {
-        error = coro_join_slow(handle, result, &wait, &next);
+    if (coro_likely(flow && coro_is_biased(&flow->object, coro_key(worker)) &&
+                    atomic_load_explicit(&flow->generation, memory_order_relaxed) ==
+                        handle.generation)) {
+        uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed) &
+                         (CORO_FLOW_DONE | CORO_FLOW_DETACHED);
+
+        if (!flags && !flow->joiner && flow != worker->current && coro_parks_fast(worker)) {
+            coro_join_begin(worker, &wait, flow, result);
+            coro_switch_park(worker, coro_next(worker));
+            return wait.result;
+        }
+        if (flags == CORO_FLOW_DONE && coro_pool_put(worker, flow)) {
+            if (result)
+                *result = flow->value;
+            atomic_store_explicit(&flow->generation, handle.generation + 1,
+                                  memory_order_relaxed);
+            coro_leave_worker(worker);
+            return 0;
+        }
     }
+    error = coro_join_slow(handle, result, &wait, &next);
     if (!next)
         return error;
     coro_switch_park(coro_worker_self(), next);

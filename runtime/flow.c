@@ -19,12 +19,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "offsets.h"
 #include "stack_annotate.h"
 
-enum {
-    POOL_MAX = 512,   /* of a worker; above, half goes to the run's pool */
-    POOL_TAKE = 32,   /* and so many come from there, or from the arena, at once */
-};
+enum { POOL_TAKE = 32 }; /* so many come from the run's pool, or from the arena, at once */
+
+_Static_assert(CORO_ANNOTATED || offsetof(struct coro_flow, body) == CORO_FLOW_BODY,
+               "body as assembly has it");
+_Static_assert(CORO_ANNOTATED || offsetof(struct coro_flow, value) == CORO_FLOW_VALUE,
+               "value as assembly has it");
 
 _Noreturn void coro_arch_jump(struct coro_context *to) __attribute__((visibility("hidden")));
 
@@ -52,16 +55,16 @@ static struct coro_flow *pool_fill(struct coro_worker *worker)
     return worker->pool;
 }
 
+/* None of them runs on its stack any more. */
 static void pool_give_back(struct coro_worker *worker)
 {
     struct coro_sched *sched = worker->sched;
-    struct coro_flow *newest = worker->pool; /* which may still run on its stack: stays */
-    struct coro_flow *first = newest->pool_next, *last = first;
+    struct coro_flow *first = worker->pool, *last = first;
 
-    for (unsigned i = 1; i < POOL_MAX / 2; i++)
+    for (unsigned i = 1; i < CORO_POOL_MAX / 2; i++)
         last = last->pool_next;
-    newest->pool_next = last->pool_next;
-    worker->pool_count -= POOL_MAX / 2;
+    worker->pool = last->pool_next;
+    worker->pool_count -= CORO_POOL_MAX / 2;
     coro_spin_lock(&sched->pool_lock);
     last->pool_next = sched->classes[0].pool;
     sched->classes[0].pool = first;
@@ -77,27 +80,32 @@ static void recycle_elsewhere(struct coro_sched *sched, struct coro_flow *flow)
     coro_spin_unlock(&sched->pool_lock);
 }
 
-static inline void recycle(struct coro_worker *worker, struct coro_flow *flow)
+static void recycle(struct coro_worker *worker, struct coro_flow *flow)
 {
-    if (coro_unlikely(flow->stack_class != 0)) {
+    if (coro_pool_put(worker, flow))
+        return;
+    if (flow->stack_class != 0) {
         recycle_elsewhere(worker->sched, flow);
         return;
     }
-    flow->pool_next = worker->pool;
-    worker->pool = flow;
-    if (coro_unlikely(++worker->pool_count > POOL_MAX))
-        pool_give_back(worker);
+    pool_give_back(worker);
+    coro_pool_put(worker, flow);
 }
 
 /* ---- ending ------------------------------------------------------------------------ */
 
-/* Out of use while its last steps are still being run. */
-static inline void retire(struct coro_worker *worker, struct coro_flow *flow)
+CORO_INLINE void generation_next(struct coro_flow *flow)
 {
     uint64_t generation = atomic_load_explicit(&flow->generation, memory_order_relaxed);
 
     atomic_store_explicit(&flow->generation, generation + 1, memory_order_relaxed);
-    if (coro_likely(flow->stack_class == 0)) {
+}
+
+/* Out of use while its last steps are still being run. */
+static void retire(struct coro_worker *worker, struct coro_flow *flow)
+{
+    generation_next(flow);
+    if (flow->stack_class == 0) {
         recycle(worker, flow);
         return;
     }
@@ -107,26 +115,36 @@ static inline void retire(struct coro_worker *worker, struct coro_flow *flow)
     worker->ended = flow;
 }
 
-static void policy_end(struct coro_worker *worker, struct coro_flow *flow)
+/* From a flow that has ended. */
+CORO_INLINE _Noreturn void leave_for_good(struct coro_worker *worker, struct coro_flow *flow,
+                                          struct coro_flow *next, bool stay)
 {
-    if (flow->policy == CORO_STACK_SLAB)
-        coro_canary_check(flow, "ended");
-    else if (flow->policy == CORO_STACK_COPIED)
-        coro_copied_end(worker, flow);
+#ifdef CORO_ARCH_LEAVES
+    (void)flow;
+    coro_arch_switch_last(worker, next, stay);
+#else
+    (void)stay;
+    worker->current = next;
+#if CORO_ANNOTATED
+    coro_annotate_finish(&flow->context, &next->context);
+#else
+    (void)flow;
+#endif
+    coro_arch_jump(&next->context);
+#endif
 }
 
-/* On the flow's own stack. Who waits to join is given the result at once, so that it has
- * nothing left to do. */
-CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
+/* Entered. Who waits to join is given the result at once, so that it has nothing left to do. */
+static _Noreturn __attribute__((noinline)) void
+finish_slow(struct coro_worker *worker, struct coro_flow *flow, void *result)
 {
-    struct coro_worker *worker = coro_enter();
     bool locked = coro_acquire(worker, &flow->object);
     uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
     struct coro_flow *next;
 
     worker->finished++;
-    if (coro_unlikely(flow->policy != CORO_STACK_GUARDED))
-        policy_end(worker, flow);
+    if (flow->policy == CORO_STACK_COPIED)
+        coro_copied_end(worker, flow);
     if (coro_likely(flow->joiner)) {
         struct coro_wait *joiner = flow->joiner;
 
@@ -142,22 +160,55 @@ CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
     }
     next = coro_unlikely(locked) ? coro_park_unlocking(worker, &flow->object)
                                  : coro_next(worker);
-#ifdef CORO_ARCH_LEAVES
-    coro_arch_switch_last(worker, next, locked);
-#else
-    worker->current = next;
-#if CORO_ANNOTATED
-    coro_annotate_finish(&flow->context, &next->context);
-#endif
-    coro_arch_jump(&next->context);
-#endif
+    leave_for_good(worker, flow, next, locked);
 }
 
-_Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
+/* The usual ends need no call, hence no frame: someone waits already, and runs next; or nobody
+ * does yet, and another flow is in front. */
+CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
 {
+    struct coro_worker *worker = coro_enter();
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+    struct coro_wait *joiner = flow->joiner;
+
+    if (coro_unlikely(!coro_is_biased(&flow->object, coro_key(worker)) ||
+                      flow->policy == CORO_STACK_COPIED || (flags & CORO_FLOW_DETACHED)))
+        finish_slow(worker, flow, result);
+    if (joiner) {
+        struct coro_flow *next = joiner->flow;
+
+        if (coro_unlikely(worker->pool_count >= CORO_POOL_MAX || flow->stack_class != 0 ||
+                          !coro_wake_next(worker, next)))
+            finish_slow(worker, flow, result);
+        if (joiner->value)
+            *(void **)joiner->value = result;
+        worker->finished++;
+        generation_next(flow);
+        coro_pool_put(worker, flow);
+        leave_for_good(worker, flow, next, false);
+    }
+    worker->finished++;
+    flow->value = result;
+    atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
+    leave_for_good(worker, flow, coro_next(worker), false);
+}
+
+static _Noreturn __attribute__((noinline)) void finish_slab(struct coro_flow *flow,
+                                                            void *result)
+{
+    coro_canary_check(flow, "ended");
     finish(flow, result);
 }
 
+/* On the flow's own stack. */
+_Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
+{
+    if (coro_unlikely(flow->policy == CORO_STACK_SLAB))
+        finish_slab(flow, result);
+    finish(flow, result);
+}
+
+#ifndef CORO_ARCH_FLOW_START
 static struct coro_context *flow_main(void *arg)
 {
     struct coro_flow *flow = arg;
@@ -165,8 +216,9 @@ static struct coro_context *flow_main(void *arg)
 #ifndef CORO_ARCH_LEAVES
     coro_leave();
 #endif
-    finish(flow, flow->body(flow->value));
+    coro_flow_finish(flow, flow->body(flow->value));
 }
+#endif
 
 _Noreturn void coro_exit(void *result)
 {
@@ -191,11 +243,10 @@ static inline void flow_prepare(struct coro_flow *flow, coro_body *body, void *a
     ASAN_UNPOISON_MEMORY_REGION(flow->stack.low,
                                 (size_t)(flow->stack.top - flow->stack.low));
     flow_reset(flow, body, arg, flags);
-#if CORO_ANNOTATED
+#ifdef CORO_ARCH_FLOW_START
+    coro_flow_begin(flow);
+#else
     coro_context_make(&flow->context, &flow->stack, flow_main, flow);
-#else /* from its top alone, which needs no look at a third line of the flow */
-    coro_context_make(&flow->context, &(struct coro_stack){.top = (char *)flow}, flow_main,
-                      flow);
 #endif
 }
 
@@ -234,7 +285,7 @@ static inline struct coro_handle flow_start(struct coro_worker *worker, struct c
     return handle;
 }
 
-struct coro_handle coro_spawn(coro_body *body, void *arg)
+struct coro_handle coro_spawn_slow(coro_body *body, void *arg)
 {
     struct coro_worker *worker = coro_worker_self();
     struct coro_flow *flow = worker->pool;

@@ -17,4 +17,8 @@
 #define CORO_START_ARG   8
 #define CORO_START_BYTES 16
 
+/* What a new flow of the scheduler is started with, in struct coro_flow. */
+#define CORO_FLOW_BODY  40
+#define CORO_FLOW_VALUE 48
+
 #endif

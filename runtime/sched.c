@@ -55,6 +55,14 @@ static struct coro_flow **ring_slot(const struct coro_worker *worker, uint64_t f
     return &worker->ring[at & (worker->ring_room - 1)];
 }
 
+/* The first free slot. Neither it nor `slot` is ever the end of the array. */
+static struct coro_flow **ring_tail(const struct coro_worker *worker, struct coro_flow **slot)
+{
+    ptrdiff_t span = atomic_load_explicit(&worker->span, memory_order_relaxed);
+
+    return (struct coro_flow **)((char *)slot + span);
+}
+
 /* Puts the head and the tail of the ring somewhere. */
 static void ring_set(struct coro_worker *worker, struct coro_flow **slot,
                      struct coro_flow **tail)
@@ -83,29 +91,35 @@ static bool ring_grow(struct coro_worker *worker)
 
 void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow)
 {
-    uint64_t count = coro_ring_count(worker);
+    struct coro_flow **slot, **tail;
 
     atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
-    if (coro_unlikely(count + RING_FREE_MIN >= worker->ring_room && !ring_grow(worker))) {
+    if (coro_unlikely(coro_ring_count(worker) + RING_FREE_MIN >= worker->ring_room &&
+                      !ring_grow(worker))) {
         coro_inbox_push(worker, flow); /* takes no memory; its turn comes later */
         return;
     }
-    *ring_slot(worker, count) = flow;
-    ring_set(worker, ring_slot(worker, 0), ring_slot(worker, count + 1));
+    slot = atomic_load_explicit(&worker->slot, memory_order_relaxed);
+    tail = ring_tail(worker, slot);
+    *tail++ = flow;
+    ring_set(worker, slot, tail == worker->ring + worker->ring_room ? worker->ring : tail);
 }
 
 struct coro_flow *coro_ring_pop(struct coro_worker *worker)
 {
-    uint64_t count = coro_ring_count(worker);
-    struct coro_flow **slot = ring_slot(worker, 0), **next = ring_slot(worker, 1);
+    struct coro_flow **slot = atomic_load_explicit(&worker->slot, memory_order_relaxed);
+    struct coro_flow **tail = ring_tail(worker, slot), *oldest;
 
-    if (!count)
+    if (slot == tail)
         return &worker->idle;
+    oldest = *slot++;
     atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
-    if (next == worker->ring)
+    if (slot == worker->ring + worker->ring_room) {
+        slot = worker->ring;
         worker->laps += worker->ring_room;
-    ring_set(worker, next, ring_slot(worker, count));
-    return *slot;
+    }
+    ring_set(worker, slot, tail);
+    return oldest;
 }
 
 /* How many flows were ever taken from it. */

@@ -80,6 +80,7 @@ enum {
     CORO_RING_ROUND = 64, /* yields from chores to chores */
     CORO_PREFETCH_AHEAD = 32,
     CORO_LINE_BYTES = 64,
+    CORO_POOL_MAX = 2048, /* finished flows of a worker; above, half goes to the run's pool */
     CORO_SHARED = 1,
 };
 
@@ -106,11 +107,11 @@ struct coro_wait {
     struct coro_link link; /* next == NULL: not in a list */
     struct coro_flow *flow;
     void *value;      /* where the element comes from or goes to */
-    uint64_t claim;   /* 0: whoever has the object may wake the flow. Else only who changes
-                         flow->claim from this value to the next (select, deadlines) */
     struct coro_object *object;
     const char *why; /* for reports: "receiving from a channel" */
-    int result;      /* 0 unless the waker says otherwise */
+    uint64_t claim;  /* 0: whoever has the object may wake the flow. Else only who changes
+                        flow->claim from this value to the next (select, deadlines) */
+    int result;      /* 0 unless the waker says otherwise. One store clears this and the last */
     uint32_t value_bytes; /* of what `value` points at. Only where a copied flow may wait */
 };
 
@@ -164,9 +165,10 @@ struct coro_worker {
     _Atomic(ptrdiff_t) span;               /* negative: the tail has wrapped. Relaxed */
     _Atomic(uint64_t) front_count;         /* relaxed: others peek */
     struct coro_flow *pool; /* finished flows with default stacks; this thread's alone */
-    uint64_t random;
     uint32_t pool_count;
     bool asymmetric; /* who stops it uses membarrier. Under stop_lock; constant in a run */
+    uint64_t spawned, finished; /* read by others when all sleep */
+    uint64_t random;
     struct coro_flow *ended; /* the latest whose stack is not of the run's own kind */
     uint32_t ring_room; /* slots; a power of two, and some are always free */
     uint32_t lay;       /* how many turns were laid out the last time */
@@ -177,7 +179,6 @@ struct coro_worker {
     void *after_arg;
     struct coro_sched *sched;
     struct coro_copied *copied; /* the stack that its copied flows share; NULL: none yet */
-    uint64_t spawned, finished; /* read by others when all sleep */
 
     _Atomic(uint32_t) stopped __attribute__((aligned(64)));
     _Atomic(uint32_t) stop_lock;
@@ -271,6 +272,32 @@ CORO_INLINE void coro_wake(struct coro_worker *worker, struct coro_flow *flow)
         coro_wake_slow(worker, flow);
 }
 
+/* Wakes who is to run at once, in place of the current flow, which is done: as if woken and
+ * then taken from the front. False: it has to be woken as others are. */
+CORO_INLINE bool coro_wake_next(struct coro_worker *worker, struct coro_flow *flow)
+{
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+
+    if (coro_unlikely((flags & CORO_FLOW_PINNED) || worker->front_budget <= 0))
+        return false;
+    worker->front_budget--;
+    atomic_store_explicit(&flow->waiting, NULL, memory_order_relaxed);
+    return true;
+}
+
+/* A flow out of use to where the next spawn takes it. False: its memory goes elsewhere. */
+CORO_INLINE bool coro_pool_put(struct coro_worker *worker, struct coro_flow *flow)
+{
+    uint32_t count = worker->pool_count;
+
+    if (coro_unlikely(flow->stack_class != 0 || count >= CORO_POOL_MAX))
+        return false;
+    flow->pool_next = worker->pool;
+    worker->pool = flow;
+    worker->pool_count = count + 1;
+    return true;
+}
+
 /* The flow to run now that the current one does not. In the domain. */
 CORO_INLINE struct coro_flow *coro_next(struct coro_worker *worker)
 {
@@ -335,10 +362,11 @@ CORO_INLINE void coro_wait_alone(struct coro_worker *worker, struct coro_wait *w
     wait->link.next = NULL;
     wait->flow = self;
     wait->value = value;
-    wait->claim = 0;
     wait->object = object;
     wait->why = why;
+    wait->claim = 0;
     wait->result = 0;
+    wait->value_bytes = 0;
     atomic_store_explicit(&self->waiting, wait, memory_order_relaxed);
 }
 

@@ -35,6 +35,9 @@ static inline void coro_arch_pause(void)
 
 #if !CORO_ANNOTATED
 #define CORO_ARCH_LEAVES 1
+#define CORO_ARCH_FLOW_START 1
+/* PC of a new flow whose FP is the flow: switch.S. */
+extern const char coro_arch_flow_start[] __attribute__((visibility("hidden")));
 /* The inlined switch of arch_switch.h, with the scheduler's stores in the right place: when
  * `self` has been saved and its stack left. Other processors see stores in this order
  * (Intel SDM vol. 3A, 9.2.2), so whoever finds the domain left finds `self` ready to go on

@@ -108,3 +108,25 @@ LABEL coro_arch_jump
     movq CORO_CONTEXT_FP(%rdi), %r8
     RESUME
 ENDFUNC coro_arch_entry
+
+#if !CORO_ANNOTATED
+/* PC of a new flow of the scheduler, which is in rbp: calls its body, and ends it. SP is the top of
+ * its stack, and nothing is there yet. Unwinding ends here. */
+FUNC coro_arch_flow
+    .cfi_undefined rip
+    .cfi_def_cfa rsp, 0
+    nop /* as above */
+LABEL coro_arch_flow_start
+    LANDING
+    movq %rbp, %rbx
+    movq CORO_FLOW_VALUE(%rbp), %rdi
+    movq CORO_FLOW_BODY(%rbp), %rax
+    xorl %ebp, %ebp
+    callq *%rax
+    movq %rbx, %rdi
+    movq %rax, %rsi
+    pushq $0 /* not a call: nothing returns, and the returns to come would be mispredicted */
+    .cfi_adjust_cfa_offset 8
+    jmp coro_flow_finish
+ENDFUNC coro_arch_flow
+#endif
