@@ -206,6 +206,7 @@ CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg)
                     worker->front_budget > 0)) {
         worker->pool = flow->pool_next;
         __builtin_prefetch(worker->pool); /* for the next spawn */
+        __builtin_prefetch((char *)worker->pool + CORO_LINE_BYTES);
         worker->pool_count--;
         worker->spawned++;
         worker->front_budget--;

@@ -168,11 +168,15 @@ finish_slow(struct coro_worker *worker, struct coro_flow *flow, void *result)
 CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
 {
     struct coro_worker *worker = coro_enter();
-    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
-    struct coro_wait *joiner = flow->joiner;
+    struct coro_wait *joiner;
+    uint32_t flags;
 
     if (coro_unlikely(!coro_is_biased(&flow->object, coro_key(worker)) ||
-                      flow->policy == CORO_STACK_COPIED || (flags & CORO_FLOW_DETACHED)))
+                      flow->policy == CORO_STACK_COPIED))
+        finish_slow(worker, flow, result);
+    flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+    joiner = flow->joiner;
+    if (coro_unlikely(flags & CORO_FLOW_DETACHED))
         finish_slow(worker, flow, result);
     if (joiner) {
         struct coro_flow *next = joiner->flow;

@@ -10,6 +10,7 @@
 
 enum {
     RING_FREE_MIN = 16, /* slots: turns are laid out there */
+    POP_AHEAD = 8, /* turns */
     LAY_FIRST = 8,
     LAY_MAX = 512,
 };
@@ -89,6 +90,30 @@ static bool ring_grow(struct coro_worker *worker)
     return true;
 }
 
+/* All of them, in their order, as if one by one. */
+static void ring_push_all(struct coro_worker *worker, struct coro_flow *const *flows,
+                          uint64_t count)
+{
+    struct coro_flow **slot, **tail, **end;
+    uint64_t first;
+
+    while (coro_ring_count(worker) + count + RING_FREE_MIN >= worker->ring_room)
+        if (!ring_grow(worker)) {
+            for (uint64_t i = 0; i < count; i++)
+                coro_ring_push(worker, flows[i]);
+            return;
+        }
+    slot = atomic_load_explicit(&worker->slot, memory_order_relaxed);
+    tail = ring_tail(worker, slot);
+    end = worker->ring + worker->ring_room;
+    first = (uint64_t)(end - tail) < count ? (uint64_t)(end - tail) : count;
+    memcpy(tail, flows, first * sizeof *flows);
+    memcpy(worker->ring, flows + first, (count - first) * sizeof *flows);
+    tail += count;
+    atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
+    ring_set(worker, slot, tail < end ? tail : tail - worker->ring_room);
+}
+
 void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow)
 {
     struct coro_flow **slot, **tail;
@@ -105,6 +130,14 @@ void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow)
     ring_set(worker, slot, tail == worker->ring + worker->ring_room ? worker->ring : tail);
 }
 
+/* Whose turn is near: both lines of its life, and where its frames begin. */
+static void prefetch_flow(const struct coro_flow *flow)
+{
+    __builtin_prefetch(flow);
+    __builtin_prefetch((const char *)flow + CORO_LINE_BYTES);
+    __builtin_prefetch((const char *)flow - CORO_LINE_BYTES);
+}
+
 struct coro_flow *coro_ring_pop(struct coro_worker *worker)
 {
     struct coro_flow **slot = atomic_load_explicit(&worker->slot, memory_order_relaxed);
@@ -113,6 +146,7 @@ struct coro_flow *coro_ring_pop(struct coro_worker *worker)
     if (slot == tail)
         return &worker->idle;
     oldest = *slot++;
+    prefetch_flow(slot[POP_AHEAD]);
     atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
     if (slot == worker->ring + worker->ring_room) {
         slot = worker->ring;
@@ -176,8 +210,7 @@ static void front_spill(struct coro_worker *worker)
     uint64_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
     uint64_t half = count / 2;
 
-    for (uint64_t i = 0; i < half; i++)
-        coro_ring_push(worker, worker->front[i]);
+    ring_push_all(worker, worker->front, half);
     worker->lost += half;
     memmove(worker->front, worker->front + half,
             (count - half) * sizeof(struct coro_flow *));

@@ -80,7 +80,8 @@ enum {
     CORO_RING_ROUND = 64, /* yields from chores to chores */
     CORO_PREFETCH_AHEAD = 32,
     CORO_LINE_BYTES = 64,
-    CORO_POOL_MAX = 2048, /* finished flows of a worker; above, half goes to the run's pool */
+    CORO_POOL_MAX = 2048, /* finished flows that a worker keeps: of a page each, 8 MB. Above, half
+                             goes to the run's pool, one by one: their links are cold */
     CORO_SHARED = 1,
 };
 
