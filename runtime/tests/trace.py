@@ -39,7 +39,7 @@ def failures_of(trace: dict[str, Any]) -> list[str]:
         expect(PASSES <= flows[name] <= 2 * PASSES + 2, f"{name} ran {flows[name]} times")
     expect(len(lives) == CROWD, f"the crowd is {len(lives)}")
     expect(max(asleep, default=0) >= NAP_US / 4, f"slept {asleep} us")
-    expect((stolen > 0) == (moved == {0, 1}), f"{stolen} stolen, who ran on {moved}")
+    expect(stolen > 0 or moved != {0, 1}, f"none stolen, the crowd ran on {moved}")
     expect(trace["otherData"]["dropped"] == 0, "events were dropped")
     for tid in names:
         end = 0.0
