@@ -338,11 +338,24 @@ struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity)
     return chan;
 }
 
+/* Who sent the last value or closed the channel may not have let go of it yet, though this flow
+ * knows of it already: so it is taken once more. */
 void coro_chan_free(struct coro_chan *chan)
 {
+    bool waited_for;
+
     if (!chan)
         return;
-    if (has_waiter(&chan->receivers) || has_waiter(&chan->senders))
+    if (coro_worker_self()) {
+        struct coro_worker *worker = coro_enter();
+        bool locked = coro_acquire(worker, &chan->object);
+
+        waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);
+        coro_release(worker, &chan->object, locked);
+    } else {
+        waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);
+    }
+    if (waited_for)
         coro_fatal("chan: freed while a flow waits for it");
     free(chan);
 }

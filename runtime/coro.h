@@ -41,7 +41,8 @@
  *    channel's cases are ready (send: with -EPIPE). A channel may be in several cases, sending
  *    and receiving: a select never meets itself. A losing case is withdrawn in O(1).
  *  - Differences from Go: no panics, so errors; a deadline or a cancellation ends any wait;
- *    coro_chan_free() is by hand, and only when nobody uses the channel.
+ *    coro_chan_free() is by hand, once nobody will use the channel any more: who received the
+ *    last value, or learnt that it is closed, may free it at once.
  *
  * ## Bad input and faults
  * Misuse that can be told is an error, said at each function. The rest, tested in
@@ -184,7 +185,8 @@ struct coro_chan {
 
 /* NULL on ENOMEM. element_bytes may be 0: only the meeting counts; below 4 GB. Any thread. */
 struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity);
-void coro_chan_free(struct coro_chan *chan); /* NULL is fine. Aborts if a flow waits. */
+/* NULL is fine. Aborts if a flow waits. Flows; and any thread when the run is over. */
+void coro_chan_free(struct coro_chan *chan);
 int coro_chan_close(struct coro_chan *chan); /* 0, -EPIPE, -EINVAL; never blocks */
 size_t coro_chan_count(struct coro_chan *chan); /* elements buffered, at some instant */
 
@@ -226,7 +228,8 @@ CORO_INLINE int coro_select_until(struct coro_case *cases, size_t count, uint64_
 /* ---- sync --------------------------------------------------------------------------- */
 
 /* For flows, not threads; in memory of the caller's, initialised by any flow, and destroyed by
- * being forgotten once nobody waits. Uncontended and used by one worker they cost plain
+ * being forgotten once nobody waits: by who got the last unit of a semaphore or came back from
+ * waiting for a group, at once. Uncontended and used by one worker they cost plain
  * stores. A holder may block, and go on on another worker. */
 struct coro_mutex {
     struct coro_object object;

@@ -130,12 +130,13 @@ CORO_INLINE bool coro_acquire(struct coro_worker *worker, struct coro_object *ob
     return true;
 }
 
+/* Unlocked first: whom we woke cannot be stolen before we leave, and may then free the object. */
 CORO_INLINE void coro_release(struct coro_worker *worker, struct coro_object *object,
                               bool locked)
 {
-    coro_leave_worker(worker);
     if (locked)
         coro_object_unlock(object);
+    coro_leave_worker(worker);
 }
 
 /* flow_stack.c */

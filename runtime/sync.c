@@ -29,6 +29,19 @@ static struct coro_wait *take_first(struct coro_link *list)
     return (struct coro_wait *)first;
 }
 
+/* A pinned flow is handed to its worker at once, when who woke it may not have let go of the
+ * object yet, whose memory the flow may now give away. Others cannot run before that. */
+static void settle(struct coro_object *object)
+{
+    struct coro_worker *worker = coro_worker_self();
+
+    if (!(atomic_load_explicit(&worker->current->flags, memory_order_relaxed) &
+          CORO_FLOW_PINNED))
+        return;
+    coro_enter();
+    coro_release(worker, object, coro_acquire(worker, object));
+}
+
 /* Waits in `list`, from inside with the object; for those that need no inlined switch. */
 static int wait_in(struct coro_worker *worker, struct coro_object *object, bool locked,
                    struct coro_link *list, const char *why)
@@ -41,6 +54,7 @@ static int wait_in(struct coro_worker *worker, struct coro_object *object, bool 
     }
     coro_wait_begin(worker, &wait, object, list, NULL, why);
     coro_switch_park(worker, coro_park(worker, object, locked));
+    settle(object);
     return wait.result;
 }
 

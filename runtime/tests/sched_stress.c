@@ -291,7 +291,7 @@ static void start_actors(struct round *round, struct actor *actors, struct coro_
 static void *play(void *arg)
 {
     static struct actor actors[PRODUCERS_MAX + CONSUMERS_MAX];
-    struct coro_handle handles[PRODUCERS_MAX + CONSUMERS_MAX], top, hog, others[3];
+    struct coro_handle handles[PRODUCERS_MAX + CONSUMERS_MAX], top, hog, others[4];
     struct round *round = arg;
     struct foreigner foreigner = {.sched = coro_sched_self(), .round = round};
     struct coro_chan *quiet = coro_chan_new(8, 0);
@@ -304,12 +304,13 @@ static void *play(void *arg)
     others[0] = coro_spawn(stress_ring, NULL);
     others[1] = coro_spawn(stress_locks, NULL);
     others[2] = coro_spawn(stress_streams, NULL);
+    others[3] = coro_spawn(stress_gifts, NULL);
     hog = coro_spawn(busy, NULL);
     top = coro_spawn(tree, (void *)TREE_DEPTH);
     cancel_some(quiet);
     CHECK(coro_join(top, &result) == 0 && (uintptr_t)result == 121);
     CHECK(coro_join(hog, NULL) == 0);
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < 4; i++)
         CHECK(coro_join(others[i], NULL) == 0);
     for (unsigned i = 0; i < round->producers_count; i++)
         CHECK(coro_join(handles[i], NULL) == 0);

@@ -143,3 +143,74 @@ void *stress_locks(void *unused)
     free(locked);
     return NULL;
 }
+
+/* ---- given away --------------------------------------------------------------------------- */
+
+enum { GIFTS = 60 };
+
+/* What is freed by who learns that nobody needs it any more, while the other one may still be
+ * on its way out: the sanitizers would see it. */
+struct gift {
+    struct coro_wait_group group;
+    struct coro_semaphore semaphore;
+    struct coro_chan *chan; /* closed by the giver, freed by the taker */
+    unsigned kind;
+};
+
+static void *give(void *arg)
+{
+    struct gift *gift = arg;
+    struct coro_chan *chan = gift->chan;
+    uint64_t value = 1;
+
+    switch (gift->kind) {
+    case 0: CHECK(coro_wait_group_done(&gift->group) == 0); break;
+    case 1: CHECK(coro_semaphore_release(&gift->semaphore) == 0); break;
+    case 2: CHECK(coro_chan_close(chan) == 0); break;
+    default: CHECK(coro_chan_send(chan, &value) == 0); break;
+    }
+    return NULL;
+}
+
+static void *take(void *arg)
+{
+    struct gift *gift = arg;
+    uint64_t value;
+
+    switch (gift->kind) {
+    case 0: CHECK(coro_wait_group_wait(&gift->group) == 0); break;
+    case 1: CHECK(coro_semaphore_acquire(&gift->semaphore) == 0); break;
+    case 2: CHECK(coro_chan_recv(gift->chan, &value) == -EPIPE); break;
+    default: CHECK(coro_chan_recv(gift->chan, &value) == 0); break;
+    }
+    coro_chan_free(gift->chan);
+    free(gift);
+    return NULL;
+}
+
+void *stress_gifts(void *unused)
+{
+    uint64_t random = stress_seed * 16807 + 17;
+    struct coro_handle flows[2 * GIFTS];
+
+    for (unsigned i = 0; i < GIFTS; i++) {
+        struct gift *gift = calloc(1, sizeof *gift);
+        struct coro_spawn_options options[2];
+
+        coro_wait_group_init(&gift->group);
+        CHECK(coro_wait_group_add(&gift->group, 1) == 0);
+        coro_semaphore_init(&gift->semaphore, 0);
+        gift->chan = coro_chan_new(8, rnd(&random, 2));
+        gift->kind = (unsigned)rnd(&random, 4);
+        for (unsigned j = 0; j < 2; j++)
+            options[j] = (struct coro_spawn_options){
+                .pinned = rnd(&random, 2), .worker = (unsigned)rnd(&random, coro_workers())};
+        CHECK((flows[2 * i] = coro_spawn_with(&options[0], take, gift)).flow);
+        CHECK((flows[2 * i + 1] = coro_spawn_with(&options[1], give, gift)).flow);
+        if (rnd(&random, 3) == 0)
+            coro_yield();
+    }
+    for (unsigned i = 0; i < 2 * GIFTS; i++)
+        CHECK(coro_join(flows[i], NULL) == 0);
+    return NULL;
+}
