@@ -35,6 +35,8 @@ int main(int argc, char **argv)
          layers_case_count},
         {"oslevel", "how often does the kernel switch while flows do?", oslevel_cases,
          oslevel_case_count},
+        {"steal", "do idle workers take over, and what does a flow hold up that never yields?",
+         steal_cases, steal_case_count},
         {"csp", "do channels keep the rules, and do they save from deadlock?", csp_cases,
          csp_case_count},
         {"blocking", "who waits while a flow waits for I/O?", blocking_cases,

@@ -71,6 +71,7 @@ class Claim:
     deciding: Figure
     outcomes: tuple[Outcome, ...]
     threats: tuple[str, ...]
+    amended: str  # what was changed after figures were seen, and why; mostly empty
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def _claim(raw: dict[str, Any]) -> Claim:
             deciding=figures[raw["deciding"]],
             outcomes=outcomes,
             threats=tuple(raw["threats"]),
+            amended=raw.get("amended", ""),
         )
         _check(claim)
     except ExpressionError as error:

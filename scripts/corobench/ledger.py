@@ -100,15 +100,14 @@ def section(
 ) -> Section:
     """shown_at: which section has which chart; a chart is drawn where it comes first."""
     claim = ruling.claim
-    blocks: list[Block] = [
-        Bullets(
-            [
-                ("The document says", f" ({claim.section}): “", claim.words, "”"),
-                ("Predicted: ", claim.expected, ". ", claim.prediction),
-                ("The experiment: ", claim.experiment),
-            ]
-        )
+    told: list[Parts] = [
+        ("The document says", f" ({claim.section}): “", claim.words, "”"),
+        ("Predicted: ", claim.expected, ". ", claim.prediction),
+        ("The experiment: ", claim.experiment),
     ]
+    if claim.amended:
+        told.append(("Changed after figures were seen: ", claim.amended))
+    blocks: list[Block] = [Bullets(told)]
     for name in claim.charts:
         blocks += chart(name, data, claim.id, shown_at)
     if ruling.found:

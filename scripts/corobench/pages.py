@@ -28,8 +28,11 @@ HEADINGS = {
     "scale": "Programs of very many flows",
     "layers": "From a switch to two processes, layer by layer",
     "oslevel": "Kernel switches while flows switch",
+    "steal": "Who runs what another worker spawned",
     "csp": "The rules of channels, and deadlocks",
     "blocking": "Who waits for I/O",
+    "io": "Answering requests",
+    "workingset": "Turns that miss the caches",
 }
 ORDER = list(HEADINGS)
 # What an experiment has beside the table of its cases.

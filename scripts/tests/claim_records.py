@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""For each claim, figures that must make it CONFIRMED, and figures that must make it REFUTED.
+"""For each claim, figures that must make it CONFIRMED, REFUTED, and whatever else it may be.
 
 A row sets metrics of the claim's cases by their names in claims.toml; a list is several cases
 under one pattern. What a row leaves out keeps the value of the confirming row. records() makes
@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Union
 
-from corobench.claims import CONFIRMED, CONTRACT_BYTES, REFUTED, Claim
+from corobench.claims import (
+    CONFIRMED,
+    CONTRACT_BYTES,
+    NOT_TESTABLE,
+    QUALIFIED,
+    REFUTED,
+    Claim,
+)
 from tests.synthetic import Generator, Record, contract, metric
 
 Row = dict[str, Union[float, list[float]]]
@@ -30,6 +37,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "C1": {
         CONFIRMED: {"rules.broken": [0.0, 0.0], "rules.played": [500.0, 600.0]},
         REFUTED: {"rules.broken": [0.0, 1.0]},
+        NOT_TESTABLE: {"rules.played": [10.0, 20.0]},
     },
     "C2": {
         CONFIRMED: {
@@ -41,6 +49,7 @@ ROWS: dict[str, dict[str, Row]] = {
             "deadlock_in_chan.played": 100.0,
         },
         REFUTED: {"chan.lost_updates": [1.0]},
+        QUALIFIED: {"deadlock_in_chan.deadlocked": 50.0},
     },
     "C3": {
         CONFIRMED: {
@@ -51,6 +60,7 @@ ROWS: dict[str, dict[str, Row]] = {
             "buffered.ns": 5.0,
         },
         REFUTED: {"whole.broken": [0.0, 1.0]},
+        QUALIFIED: {"meet.broken": 0.0, "unbuffered.ns": 15.0},
     },
     "C4": {
         CONFIRMED: {
@@ -61,22 +71,31 @@ ROWS: dict[str, dict[str, Row]] = {
             "poller.sibling_stall": 0.01,
         },
         REFUTED: {"pipe.kernel_switches_voluntary": 0.0},
+        QUALIFIED: {
+            "cached.kernel_switches_voluntary": 0.0,
+            "pipe.sibling_stall": 0.05,
+        },
+        NOT_TESTABLE: {"pipe.kernel_switches_voluntary": 0.5},
     },
     "C5": {
         CONFIRMED: {**THREAD, **FLOW, "state.contract_bytes": 2416.0},
         REFUTED: {"flow.resident_bytes": 32000.0},
+        QUALIFIED: {"flow.resident_bytes": 20000.0},
     },
     "C6": {
         CONFIRMED: {**THREAD, "thread.reserved_bytes": 1e6, "thread.resident_bytes": 9e5},
         REFUTED: {"thread.reserved_bytes": 2e4, "thread.resident_bytes": 9e3},
+        QUALIFIED: {"thread.resident_bytes": 9e3},
     },
     "C7": {
         CONFIRMED: {"go.resident_bytes": [2700.0, 2750.0]},
         REFUTED: {"go.resident_bytes": [8800.0, 9000.0]},
+        QUALIFIED: {"go.resident_bytes": [5000.0, 5100.0]},
     },
     "C8": {
         CONFIRMED: {"segmented_4k.ns": [2.0, 2.1, 30.0]},
         REFUTED: {"segmented_4k.ns": [2.0, 2.0, 2.1]},
+        QUALIFIED: {"segmented_4k.ns": [2.0, 3.0]},
     },
     "C9": {
         CONFIRMED: {
@@ -86,6 +105,7 @@ ROWS: dict[str, dict[str, Row]] = {
             "small.reserved_bytes": 2172.0,
         },
         REFUTED: {"contiguous.ns": [2.0, 30.0]},
+        QUALIFIED: {"contiguous.ns": [2.0, 4.0]},
     },
     "C10": {
         CONFIRMED: {
@@ -98,6 +118,7 @@ ROWS: dict[str, dict[str, Row]] = {
             "whole.ns": 12.0,
         },
         REFUTED: {"whole.contract_bytes": 64.0},
+        QUALIFIED: {"whole.contract_bytes": 2416.0},
     },
     "C11": {
         CONFIRMED: {
@@ -108,10 +129,12 @@ ROWS: dict[str, dict[str, Row]] = {
             "six.ns": 0.8,
         },
         REFUTED: {"none.contract_bytes": 64.0},
+        QUALIFIED: {"six.ns": 2.0},
     },
     "C12": {
         CONFIRMED: {"flow.ns": 1.0, "thread.ns": 201.0, "least.ns": 1.0, "most.ns": 181.0},
         REFUTED: {"thread.ns": 2001.0},
+        QUALIFIED: {"thread.ns": 601.0},
     },
     "C13": {
         CONFIRMED: {
@@ -119,6 +142,7 @@ ROWS: dict[str, dict[str, Row]] = {
             "some.voluntary": [4.0, 7.0],
         },
         REFUTED: {"one.voluntary": 999000.0},
+        QUALIFIED: {"some.voluntary": [1000.0, 1001.0]},
     },
     "C14": {
         CONFIRMED: {
@@ -130,26 +154,38 @@ ROWS: dict[str, dict[str, Row]] = {
             "copy_1m.ns": 45000.0,
         },
         REFUTED: {"flow_1m.ns": 9.0},
+        QUALIFIED: {"flow_1m.ns": 2.2},
+        NOT_TESTABLE: {"copy_1m.ns": 18.0},
     },
     "C15": {
         CONFIRMED: {"thread.flows": 2.0, "machine.cpus": 2.0},
         REFUTED: {"thread.flows": 32000.0},
+        QUALIFIED: {"thread.flows": 100.0},
     },
     "C16": {
         CONFIRMED: {"flow.flows": 1e7, "guarded.flows": 100000.0, "thread.flows": 32440.0},
         REFUTED: {"flow.flows": 32000.0},
+        QUALIFIED: {"guarded.flows": 32730.0},
     },
     "C17": {
         CONFIRMED: {"bare.lost_updates": 400.0, "locked.lost_updates": 0.0},
         REFUTED: {"locked.lost_updates": 2.0},
+        NOT_TESTABLE: {"bare.lost_updates": 0.0},
     },
     "C18": {
-        CONFIRMED: {"alone.ns": 100.0, "pair.ns": [60.0]},
-        REFUTED: {"pair.ns": [99.0]},
+        CONFIRMED: {
+            "parts.taken": [0.5],
+            "hog.beside": [1.0],
+            "hog_alone.beside": 0.0,
+        },
+        REFUTED: {"parts.taken": [0.0]},
+        QUALIFIED: {"parts.taken": [0.02]},
+        NOT_TESTABLE: {"hog_alone.beside": 0.5},
     },
     "C19": {
         CONFIRMED: {"checked.ns": [100.0], "plain.ns": [100.0]},
         REFUTED: {"checked.ns": [120.0]},
+        QUALIFIED: {"checked.ns": [104.0]},
     },
 }
 

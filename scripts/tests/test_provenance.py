@@ -3,7 +3,9 @@
 
 A fragment with a digit in it is one of: a Measured, recomputed here from the JSON lines alone,
 without the code that made it; a name or a text that stands in a record or in claims.toml as it
-is; or words that stand in the scripts' own source. Anything else is a figure typed by hand.
+is; or words of the scripts' own, whose numbers are terms (SETTLED) or parameters of cases. A
+verdict's sentence may use the numbers that its claim uses elsewhere. Anything else is a figure
+typed by hand, and the template may have none at all.
 """
 import ast
 import json
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any, Optional
 from unittest import mock
 
-from corobench import charts, ledger, tables, wording
+from corobench import charts, ledger, pages, peers, render, tables, wording
 from corobench.blocks import (
     Bullets,
     Link,
@@ -31,6 +33,7 @@ from corobench.blocks import (
 )
 from corobench.claims import CLAIMS_PATH, read_claims
 from corobench.dataset import CONTAMINATED_SHARE, Dataset
+from corobench.explorer import Explorer
 from corobench.pages import build
 from corobench.records import read_run
 from corobench.verdicts import Ruling
@@ -41,6 +44,8 @@ from tests.synthetic import Generator, write
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACEHOLDER = re.compile(r"\{\w+\}")
+# Numbers that are terms of what the report says, and no figures.
+SETTLED = ("95 %", "n = 6", "meets 1 give or take", "runtime is 1")
 Series = dict[tuple[str, int], float]
 
 
@@ -343,19 +348,42 @@ def scalars(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+def is_settled(words: str) -> bool:
+    return re.search(r"\d", re.sub("|".join(SETTLED), "", words)) is None
+
+
 def literals() -> set[str]:
     """The scripts' own words, and those of the claims."""
-    found: set[str] = set()
+    own: set[str] = set()
     for path in (ROOT / "scripts" / "corobench").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= {node.value, *PLACEHOLDER.split(node.value)}
+                own |= {node.value, *PLACEHOLDER.split(node.value)}
     for chart in charts.CHARTS:
-        found.add(f"Chart: {chart.heading.rstrip('?')}. {chart.reading}")
+        own.add(f"Chart: {chart.heading.rstrip('?')}. {chart.reading}")
+    found = {words for words in own if is_settled(words)}
+    for task in peers.TASKS:
+        if numbers(task.heading.replace(",", "")) <= {*task.own.values(), *task.params.values()}:
+            found.add(task.heading)
     claims = tomllib.loads(CLAIMS_PATH.read_text())
-    for text in scalars(claims):
-        found |= {text, *PLACEHOLDER.split(text)}
-    return found | {f"{one['id']}: {one['title']}" for one in claims["claim"]}
+    for claim in claims["claim"]:
+        found |= {f"{claim['id']}: {claim['title']}", *sentences(claim)}
+    return found | set(scalars([claims["document"], claims["published"]]))
+
+
+def numbers(words: str) -> set[str]:
+    return set(re.findall(r"\d+(?:[.,]\d+)*", words))
+
+
+def sentences(claim: dict[str, Any]) -> set[str]:
+    """A claim's texts. What follows from the figures has no numbers but those of the rest."""
+    rest = {name: value for name, value in claim.items() if name != "outcomes"}
+    texts = {*scalars(rest), *(one["when"] for one in claim["outcomes"])}
+    known = {number for text in texts for number in numbers(text)}
+    for one in claim["outcomes"]:
+        pieces = PLACEHOLDER.split(one["because"])
+        texts |= {piece for piece in pieces if numbers(piece) <= known}
+    return texts
 
 
 def fragments(report: Report) -> Iterator[str]:
@@ -426,6 +454,21 @@ class Walk(ScratchTest):
         known = literals() | {"0.67"}
         for typed in ("A switch costs 0.68 ns.", "12.3 times", "0.67 ns", "about 9"):
             self.assertFalse(self.is_known(typed, known), typed)
+            self.assertFalse(is_settled(typed), typed)
+
+    def test_a_figure_typed_into_the_scripts_is_found(self) -> None:
+        """Among their own words too, and so is one in a verdict's sentence."""
+        path = write(self.scratch / "run.jsonl", Generator(rounds=2).records())
+        typed = "A switch costs 2.4 ns."
+        with mock.patch.object(pages, "READING", (typed,)):
+            self.assertEqual(self.strangers(path)[0], [typed])
+        claim = tomllib.loads(CLAIMS_PATH.read_text())["claim"][0]
+        claim["outcomes"][0]["because"] = "It costs {broken}, 2.4 times as much."
+        self.assertNotIn(", 2.4 times as much.", sentences(claim))
+
+    def test_the_template_has_no_figure_of_its_own(self) -> None:
+        empty = render.files(Report("corobench", []), Explorer((), "{}", ()))["REPORT.md"]
+        self.assertEqual(numbers(empty.decode()), set())
 
     def test_a_figure_that_its_record_does_not_give_is_found(self) -> None:
         path = write(self.scratch / "run.jsonl", Generator(rounds=9).records())

@@ -23,14 +23,21 @@ class VerdictTest(ScratchTest):
 
 
 class EachClaim(VerdictTest):
-    def test_records_that_confirm_and_records_that_refute(self) -> None:
+    def test_records_for_every_outcome(self) -> None:
+        """Those that confirm, those that refute, and whatever else the claim may be: an outcome
+        that no figures lead to would be a sentence that nobody can ever read."""
         self.assertEqual(set(ROWS), set(CLAIMS))
         for claim in CLAIMS.values():
-            for verdict in (CONFIRMED, REFUTED):
+            self.assertLessEqual({CONFIRMED, REFUTED}, set(ROWS[claim.id]))
+            reached = set()
+            for verdict in ROWS[claim.id]:
                 with self.subTest(claim.id, verdict=verdict):
                     found = self.ruling(claim.id, row(claim, verdict))
                     self.assertEqual(found.verdict, verdict, found.because)
                     self.assertIsNotNone(found.deciding)
+                    reached.add(found.because)
+            with self.subTest(claim.id):
+                self.assertEqual(reached, {one.because for one in claim.outcomes})
 
     def test_each_missing_case_is_named(self) -> None:
         for claim in CLAIMS.values():
