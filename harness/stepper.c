@@ -182,9 +182,16 @@ static void complain(int pipe_fd, enum stage stage)
     (void)written;
 }
 
-/* A leak check can't run under ptrace; a build with AddressSanitizer must not try to. */
-static char *const fixed_environment[] = {"COROBENCH_COUNT=1",
-                                          "ASAN_OPTIONS=detect_leaks=0", NULL};
+/* A leak check can't run under ptrace; a build with AddressSanitizer must not try to. glibc's
+ * copies of memory come in a version for each CPU: all take the one that every CPU has, so that a
+ * count is one of this program, and not of the machine that it is made on. */
+static char *const fixed_environment[] = {
+    "COROBENCH_COUNT=1", "ASAN_OPTIONS=detect_leaks=0",
+#if defined(__x86_64__)
+    "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX_Fast_Unaligned_Load,"
+    "-AVX2,-SSSE3,-ERMS,-FSRM",
+#endif
+    NULL};
 
 static void run_child(char *const argv[], int pipe_fd)
 {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -135,12 +135,16 @@ def compare(
 
 def accept(
     old: Baseline, measured: dict[str, Figures], why: str, when: str, revision: str,
-    whole: bool,
+    asked: Callable[[str], bool],
 ) -> tuple[Baseline, int]:  # fmt: skip
-    """The baseline that has these figures, and how many cases changed. What was not measured
-    stays, unless the whole was."""
+    """The baseline that has these figures, and how many cases changed. Of the cases that were
+    asked for, those that are gone go; the others stay."""
     new = numbers(measured)
-    cases = new if whole else {**old.cases, **new}
+    for name in sorted(measured.keys() & old.cases.keys() - new.keys()):
+        why_not = next(iter(measured[name].values()), "no reason")
+        raise BaselineError(f"{plain(name)}: not measured: {plain(why_not, 200)}: it would be "
+                            "guarded no more, and the baseline stays as it was")  # fmt: skip
+    cases = {name: row for name, row in old.cases.items() if not asked(name)} | new
     changed = sum(
         1 for name in cases.keys() | old.cases.keys()
         if cases.get(name) != old.cases.get(name)

@@ -203,7 +203,7 @@ def _against_baseline(options: argparse.Namespace) -> int:
     if options.accept is None and not path.exists():
         raise exact.Refused(f"no baseline for {program.key}; to make one: {_accept_words(program)}")
     base = baseline.read(path) if path.exists() else baseline.Baseline(program.key)
-    measured = exact.measure(program, patterns)
+    measured = exact.measure(program, patterns, exact.OWN)
     if options.accept is not None:
         return _accept(options, path, base, measured)
     cases = {
@@ -242,9 +242,9 @@ def _remarks(
     if failed:
         remarks.append(f"if the change is meant, the one command to run is: {accept}")
     if better:
-        remarks.append(f"{better} figures are better than the baseline; to keep: {accept}")
+        remarks.append(f"{plural(better, 'figure')} better than the baseline; to keep: {accept}")
     if fresh:
-        remarks.append(f"{fresh} cases are in no baseline yet; to add them: {accept}")
+        remarks.append(f"{plural(fresh, 'case')} in no baseline yet; to add: {accept}")
     return remarks
 
 
@@ -255,10 +255,11 @@ def _accept(
     measured: dict[str, exact.Figures],
 ) -> int:
     when = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    whole = not options.cases
+    patterns = tuple(options.cases)
     new, changed = baseline.accept(
-        base, measured, options.accept, when, baseline.revision(ROOT), whole
-    )
+        base, measured, options.accept, when, baseline.revision(ROOT),
+        lambda name: not patterns or exact.matches(name, patterns),
+    )  # fmt: skip
     if not new.cases:
         raise CommandError("nothing was measured: the baseline stays as it was")
     baseline.write(path, new)

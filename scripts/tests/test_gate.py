@@ -105,6 +105,7 @@ class GateTest(ScratchTest):
         self.assertEqual(found[FLOWS]["resident"], 4152)
         self.assertEqual(found[FLOWS]["pagetables"], "not readable")
         self.assertEqual(baseline.numbers(found)[FLOWS].keys(), {"reserved", "resident"})
+        self.assertEqual(exact.measure(self.program(), (CASE,), ("*/pthread*",)), {})
 
     def test_refusals(self) -> None:
         for fault in ({"refused": "yes"}, {"sanitize": "address"}):
@@ -121,15 +122,21 @@ class GateTest(ScratchTest):
         path = self.scratch / "deep" / "b.json"
         empty = baseline.Baseline("k")
         one, changed = baseline.accept(
-            empty, exact.measure(self.program("797/4"), ()), "why \"so\"", "t", "r", True
+            empty, exact.measure(self.program("797/4"), ()), 'why "so"', "t", "r", lambda _: True
         )  # fmt: skip
         self.assertEqual(changed, 2)
         baseline.write(path, one)
         self.assertEqual(baseline.read(path), one)
-        two, changed = baseline.accept(one, {CASE: {"insn": Fraction(9)}}, "b", "t", "r", False)
+        two, changed = baseline.accept(
+            one, {CASE: {"insn": Fraction(9)}}, "b", "t", "r", lambda name: name == CASE
+        )
         self.assertEqual([entry["why"] for entry in two.accepted], ['why "so"', "b"])
         self.assertEqual((changed, two.cases[CASE]), (1, {"insn": Fraction(9)}))
         self.assertIn(FLOWS, two.cases)
+        three, _ = baseline.accept(two, {}, "c", "t", "r", lambda name: name == FLOWS)
+        self.assertEqual(list(three.cases), [CASE])
+        with self.assertRaisesRegex(baseline.BaselineError, "gave up: it would be guarded"):
+            baseline.accept(two, {CASE: {"insn": "gave up"}}, "d", "t", "r", lambda _: True)
 
     def test_gone_new_and_broken_cases(self) -> None:
         base = {CASE: {"insn": Fraction(21)}, "gone": {"insn": Fraction(1)}}
