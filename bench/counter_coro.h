@@ -39,7 +39,7 @@ void counter_coro_teardown(struct bench_trial *t);
 
 #define COUNTER_CORO_CASES                                                             \
     COUNTER_CORO_ALONE("coro-mutex", "", 1, false, 0, BENCH_DEFAULT),                  \
-    COUNTER_CORO_ALONE("coro-mutex", "", 2, false, 0, BENCH_FULL),                     \
+    COUNTER_CORO_ALONE("coro-mutex", "", 2, false, 0, BENCH_DEFAULT),                     \
     COUNTER_CORO_IN_TWO("coro-mutex", "", 2, false, 0, BENCH_DEFAULT),                 \
     COUNTER_CORO_ALONE("coro-owner", ",capacity=0", 2, true, 0, BENCH_DEFAULT),        \
     COUNTER_CORO_ALONE("coro-owner", ",capacity=128", 2, true, 128, BENCH_DEFAULT),    \

@@ -8,6 +8,7 @@ already.
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from corobench.wording import Code, markdown, plain
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 CHARTS_DIRECTORY = "results/charts"
+STYLE = re.compile(rb'style="[^"]*"')
+COLOUR = re.compile(rb"#[0-9a-f]{6}\b")
 
 
 class Safe(str):
@@ -60,6 +63,27 @@ def _markdown(report: Report) -> str:
     return template.render(report=report, attribute=attribute)
 
 
+def both_themes(svg: dict[str, bytes]) -> bytes:
+    """One picture that follows the reader's theme, half as large as the two. They were drawn
+    alike, so their colours come in one order."""
+    dark = iter([c for style in STYLE.findall(svg["dark"]) for c in COLOUR.findall(style)])
+    pairs: dict[tuple[bytes, bytes], int] = {}
+
+    def variable(colour: re.Match[bytes]) -> bytes:
+        pair = colour[0], next(dark)
+        return b"var(--c%d)" % pairs.setdefault(pair, len(pairs))
+
+    picture = STYLE.sub(lambda style: COLOUR.sub(variable, style[0]), svg["light"])
+    rules = [
+        b":root{%s}" % b";".join(b"--c%d:%s" % (n, pair[i]) for pair, n in pairs.items())
+        for i in (0, 1)
+    ]
+    rules[1] = b"@media(prefers-color-scheme:dark){%s}" % rules[1]
+    style = b'<style type="text/css">'
+    picture = picture.replace(style, style + b"".join(rules), 1)
+    return re.sub(rb"\n +", b"\n", picture)
+
+
 def _html(report: Report, explorer: Explorer) -> str:
     def finalize(value: object) -> Markup:
         if isinstance(value, Markup):
@@ -69,10 +93,10 @@ def _html(report: Report, explorer: Explorer) -> str:
             return Markup(f'<a href="#{escape(value.target)}">{words}</a>')
         return Markup(f"<code>{words}</code>") if isinstance(value, Code) else words
 
-    def inline(svg: bytes) -> Markup:
-        return Markup("data:image/svg+xml;base64,") + base64.b64encode(svg).decode(
-            "ascii"
-        )
+    def inline(svg: dict[str, bytes]) -> Markup:
+        return Markup("data:image/svg+xml;base64,") + base64.b64encode(
+            both_themes(svg)
+        ).decode("ascii")
 
     template = _environment(finalize=finalize, autoescape=True).get_template(
         "report.html.j2"

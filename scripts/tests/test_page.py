@@ -23,6 +23,7 @@ from tests.helpers import HOSTILE, ScratchTest
 from tests.synthetic import Generator, write
 from tests.test_pages import poisoned
 
+ROOT = Path(__file__).resolve().parents[2]
 LARGEST_BYTES = 3_000_000
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome", "chrome")
 
@@ -98,6 +99,22 @@ class InABrowser(PageTest):
 
 
 class WithoutABrowser(PageTest):
+    def test_the_committed_run_makes_a_page_that_is_small_enough(self) -> None:
+        """With its pictures as committed: to draw them anew takes a minute."""
+        runs = sorted(ROOT.glob("results/*/*.jsonl"), key=lambda path: path.name)
+        if len(runs) < 2:
+            self.skipTest("fewer than two runs are committed")
+        data, beside = (Dataset([read_run(path)]) for path in (runs[-1], runs[-2]))
+        with mock.patch.object(charts, "render", lambda chart, found: None):
+            report = build(data, read_claims())
+        page = len(render.files(report, explorer(data, beside))["results/report.html"])
+        for light in ROOT.glob("results/charts/*-light.svg"):
+            dark = light.with_name(light.name.replace("-light", "-dark"))
+            both = {"light": light.read_bytes(), "dark": dark.read_bytes()}
+            page += 4 * len(render.both_themes(both)) // 3
+        self.assertGreater(page, 1_000_000)
+        self.assertLess(page, LARGEST_BYTES)
+
     def test_data_can_not_end_its_element(self) -> None:
         page = self.page(poisoned(HOSTILE)).read_text()
         data = page.split('id="data">')[1].split("</script>")[0]

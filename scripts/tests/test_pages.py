@@ -106,6 +106,24 @@ class WholeReport(ScratchTest):
         self.assertNotRegex(page, r'(src|href|srcset)="(?!data:|#)')
         self.assertIn("prefers-color-scheme: dark", page)
 
+    def test_one_picture_is_both(self) -> None:
+        found = full_report(12)
+        for name in found:
+            if not name.endswith("-light.svg"):
+                continue
+            both = {theme: found[name.replace("light", theme)] for theme in ("light", "dark")}
+            picture = render.both_themes(both)
+            rules = re.findall(rb":root\{([^}]*)\}", picture)
+            for theme, rule in zip(("light", "dark"), rules):
+                colours = dict(one.split(b":") for one in rule.split(b";"))
+                used = re.findall(rb"var\((--c\d+)\)", picture)
+                self.assertEqual(
+                    [colours[one] for one in used],
+                    [c for style in render.STYLE.findall(both[theme])
+                     for c in render.COLOUR.findall(style)],
+                    f"{name} {theme}",
+                )  # fmt: skip
+
 
 class PoorRuns(ScratchTest):
     def test_no_records_at_all(self) -> None:

@@ -50,6 +50,7 @@ class Peers(ScratchTest):
         behind = next(t for t in tables if "who is cheaper" in t.headers)
         self.assertEqual([row[1] for row in behind.rows], ["cxx20"])
         self.assertEqual(behind.rows[0][4], "stackless")
+        self.assertIn("a smaller service", behind.rows[0][-1])
 
     def test_the_protocol_agrees_or_does_not(self) -> None:
         tables = [b for b in peers.page(self.data()) if isinstance(b, Table)]

@@ -8,6 +8,7 @@
 #include "../../oslevel.h"
 
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -250,6 +251,51 @@ std::uint64_t pass_run(bench_trial *t, std::uint64_t ops)
     return token;
 }
 
+// Skynet as the library's own benchmarks have it: a fiber runs as soon as it is made (dispatch),
+// so that few live at once, on stacks of a pool, each node's channel of 16. What goes up is
+// how many leaves there are below, beside the sum of their numbers.
+struct total {
+    std::uint64_t leaves = 0, sum = 0;
+};
+
+using totals = fibers::buffered_channel<total>;
+
+void skynet(fibers::pooled_fixedsize_stack &stacks, totals &up, std::uint64_t first,
+            std::uint64_t leaves)
+{
+    constexpr std::uint64_t fanout = 10;
+    if (leaves == 1) {
+        up.push({1, first});
+        return;
+    }
+    totals below(16);
+    for (std::uint64_t i = 0; i < fanout; i++)
+        fibers::fiber(fibers::launch::dispatch, std::allocator_arg, stacks, skynet,
+                      std::ref(stacks), std::ref(below), first + i * leaves / fanout,
+                      leaves / fanout)
+            .detach();
+    total own;
+    for (std::uint64_t i = 0; i < fanout; i++) {
+        total theirs = below.value_pop();
+        own.leaves += theirs.leaves;
+        own.sum += theirs.sum;
+    }
+    up.push(own);
+}
+
+std::uint64_t skynet_run(bench_trial *t, std::uint64_t ops)
+{
+    static fibers::pooled_fixedsize_stack stacks;
+    std::uint64_t leaves = parameter_of(t), counted = 0;
+    for (std::uint64_t done = 0; done < ops; done += leaves) {
+        totals up(2);
+        skynet(stacks, up, 0, leaves);
+        total all = up.value_pop();
+        counted += all.sum == leaves * (leaves - 1) / 2 ? all.leaves : 0;
+    }
+    return counted < ops ? counted : ops; // a part of a tree is a whole one, too
+}
+
 int measure_kernel_switches(bench_trial *t)
 {
     constexpr std::uint64_t ops = 1000000;
@@ -287,7 +333,7 @@ bench_case make(const char *experiment, const char *params, const char *op,
 }
 
 const config one = {1}, two = {2}, sixteen = {16}, sixty_four = {64}, hundred = {100},
-             thousand = {1000}, many = {100000}, capacity = {128};
+             thousand = {1000}, many = {100000}, million = {1000000}, capacity = {128};
 
 } // namespace
 
@@ -296,8 +342,8 @@ int main(int argc, char **argv)
     const char *one_yield = "one yield";
     bench_case yield_cases[] = {
         make("yield", "flows=2", one_yield, BENCH_DEFAULT, yield_run, &two, 20000),
-        make("yield", "flows=1000", one_yield, BENCH_FULL, yield_run, &thousand, 50000),
-        make("yield", "flows=100000", one_yield, BENCH_FULL, ring_run, &many, 100000),
+        make("yield", "flows=1000", one_yield, BENCH_DEFAULT, yield_run, &thousand, 50000),
+        make("yield", "flows=100000", one_yield, BENCH_DEFAULT, ring_run, &many, 100000),
     };
     yield_cases[2].setup = ring_setup;
     yield_cases[2].teardown = ring_teardown;
@@ -324,7 +370,12 @@ int main(int argc, char **argv)
     const char *increment = "one increment of the shared number, by any flow";
     const bench_case counter_cases[] = {
         make("counter", "flows=1", increment, BENCH_DEFAULT, counter_run, &one, 20000),
-        make("counter", "flows=2", increment, BENCH_FULL, counter_run, &two, 20000),
+        make("counter", "flows=2", increment, BENCH_DEFAULT, counter_run, &two, 20000),
+    };
+    const char *leaf = "one leaf of the tree, with its share of the flows above it";
+    const bench_case scale_cases[] = {
+        make("scale", "leaves=100000", leaf, BENCH_DEFAULT, skynet_run, &many, 100000),
+        make("scale", "leaves=1000000", leaf, BENCH_FULL, skynet_run, &million, 1000000),
     };
     bench_case oslevel_cases[] = {
         make("oslevel", "work=yield", "10^6 switches between flows", BENCH_DEFAULT, nullptr,
@@ -339,6 +390,8 @@ int main(int argc, char **argv)
          std::size(spawn_cases)},
         {"counter", "what does a counter under its mutex cost?", counter_cases,
          std::size(counter_cases)},
+        {"scale", "what does a tree of a million fibers cost?", scale_cases,
+         std::size(scale_cases)},
         {"oslevel", "how often does the kernel switch while fibers do?", oslevel_cases,
          std::size(oslevel_cases)},
     };

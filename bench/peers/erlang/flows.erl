@@ -33,7 +33,7 @@ job("message", #{"workers" := Workers}) ->
     Workers > 0 andalso Echo ! {self(), 0},
     receive 0 -> ok end,
     fun(Ops) -> asks(Echo, Ops, 0) end;
-job("scale", #{"skynet" := Leaves}) -> fun(Ops) -> trees(Ops, Leaves, 0) end;
+job("scale", #{"leaves" := Leaves}) -> fun(Ops) -> trees(Ops, Leaves, 0) end;
 job("footprint", _) -> fun parks/1.
 
 share(Ops, Flows, I) when I < Ops rem Flows -> Ops div Flows + 1;

@@ -168,9 +168,9 @@ static const struct bench_case yield_cases[] = {
     YIELD(2, 2, BENCH_FULL),
     YIELD(1000, 1, BENCH_DEFAULT),
     YIELD(1000, 2, BENCH_FULL),
-    YIELD_RING(100000, 1, BENCH_FULL),
+    YIELD_RING(100000, 1, BENCH_DEFAULT),
     YIELD_RING(100000, 2, BENCH_FULL),
-    YIELD_RING(1000000, 1, BENCH_FULL),
+    YIELD_RING(1000000, 1, BENCH_DEFAULT),
     YIELD_RING(1000000, 2, BENCH_FULL),
 };
 
@@ -222,7 +222,7 @@ static const struct bench_case message_cases[] = {
     ROUNDTRIP(0, 2, BENCH_DEFAULT),
     STREAM(0, 1, BENCH_FULL),
     STREAM(0, 2, BENCH_FULL),
-    STREAM(1, 1, BENCH_FULL),
+    STREAM(1, 1, BENCH_DEFAULT),
     STREAM(1, 2, BENCH_FULL),
     STREAM(128, 1, BENCH_DEFAULT),
     STREAM(128, 2, BENCH_DEFAULT),
@@ -240,7 +240,7 @@ static const struct bench_case message_cases[] = {
 
 static const struct bench_case counter_cases[] = {
     COUNTER(1, 1, BENCH_DEFAULT),
-    COUNTER(2, 1, BENCH_FULL),
+    COUNTER(2, 1, BENCH_DEFAULT),
     COUNTER(2, 2, BENCH_DEFAULT),
     OWNER(0, 1, BENCH_FULL),
     OWNER(128, 1, BENCH_DEFAULT),
@@ -254,10 +254,11 @@ static const struct bench_case counter_cases[] = {
         CASE("scale", "go-" program, size_word ",workers=2", op, 2, kind, size, profile,     \
              JOB(size))
 
+#define LEAF_OP "one leaf of the tree, with its share of the flows above it"
+
 static const struct bench_case scale_cases[] = {
-    SCALE("skynet", "leaves=1000000",
-          "one leaf of the tree, with its share of the flows above it", GO_SKYNET, 1000000,
-          BENCH_FULL),
+    SCALE("skynet", "leaves=100000", LEAF_OP, GO_SKYNET, 100000, BENCH_DEFAULT),
+    SCALE("skynet", "leaves=1000000", LEAF_OP, GO_SKYNET, 1000000, BENCH_FULL),
     SCALE("sieve", "primes=100", "one prime of the first 100", GO_SIEVE, 100, BENCH_DEFAULT),
     SCALE("sieve", "primes=1000", "one prime of the first 1,000", GO_SIEVE, 1000, BENCH_FULL),
     SCALE("ring", "flows=100000", "one flow of a ring: made, passed by, ended", GO_RING, 100000,
@@ -298,8 +299,11 @@ static const struct bench_case oslevel_cases[] = {
          .measure = measure_footprint)
 
 static const struct bench_case footprint_cases[] = {
-    FOOTPRINT(10000, BENCH_FULL),
-    FOOTPRINT(100000, BENCH_FULL),
+    FOOTPRINT(100, BENCH_FULL),
+    FOOTPRINT(1000, BENCH_FULL),
+    FOOTPRINT(10000, BENCH_DEFAULT),
+    FOOTPRINT(100000, BENCH_DEFAULT),
+    FOOTPRINT(1000000, BENCH_FULL),
 };
 
 #define TABLE(name, question) {#name, question, name##_cases, \
