@@ -269,13 +269,19 @@ void skynet(fibers::pooled_fixedsize_stack &stacks, totals &up, std::uint64_t fi
         return;
     }
     totals below(16);
-    for (std::uint64_t i = 0; i < fanout; i++)
-        fibers::fiber(fibers::launch::dispatch, std::allocator_arg, stacks, skynet,
-                      std::ref(stacks), std::ref(below), first + i * leaves / fanout,
-                      leaves / fanout)
-            .detach();
-    total own;
+    std::uint64_t children = 0;
     for (std::uint64_t i = 0; i < fanout; i++) {
+        // Of a number of leaves that ten does not divide, some have one more.
+        std::uint64_t from = leaves * i / fanout, to = leaves * (i + 1) / fanout;
+        if (from == to)
+            continue;
+        children++;
+        fibers::fiber(fibers::launch::dispatch, std::allocator_arg, stacks, skynet,
+                      std::ref(stacks), std::ref(below), first + from, to - from)
+            .detach();
+    }
+    total own;
+    for (std::uint64_t i = 0; i < children; i++) {
         total theirs = below.value_pop();
         own.leaves += theirs.leaves;
         own.sum += theirs.sum;
@@ -288,12 +294,13 @@ std::uint64_t skynet_run(bench_trial *t, std::uint64_t ops)
     static fibers::pooled_fixedsize_stack stacks;
     std::uint64_t leaves = parameter_of(t), counted = 0;
     for (std::uint64_t done = 0; done < ops; done += leaves) {
+        std::uint64_t size = ops - done < leaves ? ops - done : leaves;
         totals up(2);
-        skynet(stacks, up, 0, leaves);
+        skynet(stacks, up, 0, size);
         total all = up.value_pop();
-        counted += all.sum == leaves * (leaves - 1) / 2 ? all.leaves : 0;
+        counted += all.sum == size * (size - 1) / 2 ? all.leaves : 0;
     }
-    return counted < ops ? counted : ops; // a part of a tree is a whole one, too
+    return counted;
 }
 
 int measure_kernel_switches(bench_trial *t)
