@@ -12,8 +12,7 @@
  *  - sum: an array is summed up in parts of 8,192 numbers, a flow for each. One op is one part;
  *    `serial` is the same without any flow: what is left is adding.
  *
- * The proof: the sum of skynet's numbers is known, and so is the count of leaves, which travels
- * beside it; so are the sum and the number of the primes, by trial division, and the sum of the array.
+ * The proof: the sum of skynet's numbers is known; so are the sum and the number of the primes, by trial division, and the sum of the array.
  * The token counts the flows that it passed. What is wrong is not counted.
  */
 #include "experiments.h"

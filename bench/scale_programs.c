@@ -9,8 +9,6 @@
 
 enum { FANOUT = 10, SUM_CHUNK = 8192, SUM_CAPACITY = 128 };
 
-static const struct coro_spawn_options detached = {.detached = true};
-
 /* ---- skynet ---------------------------------------------------------------------------- */
 
 struct node {
@@ -18,53 +16,45 @@ struct node {
     uint64_t first, leaves; /* the leaves below: their numbers are first, first + 1, ... */
 };
 
-/* What goes up: how many leaves, and the sum of their numbers. */
-struct total {
-    uint64_t leaves, sum;
-};
-
 static void *skynet(void *arg)
 {
     struct node self = *(struct node *)arg; /* the parent waits for us, so it still is */
     struct node child[FANOUT];
-    struct total own = {1, self.first}, theirs;
+    uint64_t sum = 0, below;
     struct coro_chan *chan;
 
     if (self.leaves == 1) {
-        coro_chan_send(self.parent, &own);
+        coro_chan_send(self.parent, &self.first);
         return NULL;
     }
-    own = (struct total){0};
-    chan = coro_chan_new(sizeof theirs, 0);
+    chan = coro_chan_new(sizeof sum, 0);
     for (unsigned i = 0; chan && i < FANOUT; i++) {
-        /* Of a number of leaves that ten does not divide, the first have one more. */
+        /* Of a number of leaves that ten does not divide, some have one more. */
         uint64_t first = self.leaves * i / FANOUT, last = self.leaves * (i + 1) / FANOUT;
 
         child[i] = (struct node){chan, self.first + first, last - first};
-        if (last > first && coro_spawn_with(&detached, skynet, &child[i]).flow)
-            continue;
-        child[i].leaves = 0;
+        if (last == first || coro_spawn_detached(skynet, &child[i]))
+            child[i].leaves = 0;
     }
     for (unsigned i = 0; chan && i < FANOUT; i++)
-        if (child[i].leaves && !coro_chan_recv(chan, &theirs)) {
-            own.leaves += theirs.leaves;
-            own.sum += theirs.sum;
-        }
+        if (child[i].leaves && !coro_chan_recv(chan, &below))
+            sum += below;
     coro_chan_free(chan);
-    coro_chan_send(self.parent, &own);
+    coro_chan_send(self.parent, &sum);
     return NULL;
 }
 
+/* The sum of the leaves' numbers is known: one that did not run, or ran twice, shows. */
 static uint64_t one_tree(uint64_t leaves)
 {
-    struct total total = {0};
-    struct coro_chan *chan = coro_chan_new(sizeof total, 0);
+    struct coro_chan *chan = coro_chan_new(sizeof(uint64_t), 0);
     struct node root = {chan, 0, leaves};
+    uint64_t sum = 0;
 
-    if (chan && coro_spawn_with(&detached, skynet, &root).flow)
-        coro_chan_recv(chan, &total);
+    if (chan && !coro_spawn_detached(skynet, &root))
+        coro_chan_recv(chan, &sum);
     coro_chan_free(chan);
-    return total.sum == leaves * (leaves - 1) / 2 ? total.leaves : 0;
+    return sum == leaves * (leaves - 1) / 2 ? leaves : 0;
 }
 
 uint64_t scale_skynet(uint64_t ops, size_t leaves)
@@ -119,14 +109,14 @@ static uint64_t one_sieve(struct filter *filter, size_t primes)
     uint64_t prime, sum = 0, found = 0;
 
     filter[0] = (struct filter){.out = coro_chan_new(sizeof prime, 0), .limit = prepared.limit};
-    if (!filter[0].out || !coro_spawn_with(&detached, sieve_source, filter).flow)
+    if (!filter[0].out || coro_spawn_detached(sieve_source, filter))
         return 0;
     while (found <= primes && !coro_chan_recv(filter[found].out, &prime)) {
         sum += prime;
         found++;
         filter[found] = (struct filter){
             .in = filter[found - 1].out, .out = coro_chan_new(sizeof prime, 0), .prime = prime};
-        if (!filter[found].out || !coro_spawn_with(&detached, sieve_filter, &filter[found]).flow)
+        if (!filter[found].out || coro_spawn_detached(sieve_filter, &filter[found]))
             return 0;
     }
     coro_chan_free(filter[found].out);
@@ -188,7 +178,7 @@ static uint64_t one_ring(struct hop *hops, uint64_t flows)
     for (; made < flows; made++) {
         hops[made].to = coro_chan_new(sizeof token, 0);
         hops[made + 1].from = hops[made].to;
-        if (!hops[made].to || !coro_spawn_with(&detached, pass_on, &hops[made]).flow)
+        if (!hops[made].to || coro_spawn_detached(pass_on, &hops[made]))
             return 0;
     }
     coro_chan_send(hops[0].from, &token);
@@ -239,7 +229,7 @@ static void *spawn_parts(void *arg)
     struct part *part = arg;
 
     for (; part->sums; part++)
-        if (!coro_spawn_with(&detached, sum_part, part).flow)
+        if (coro_spawn_detached(sum_part, part))
             sum_part(part);
     return NULL;
 }
@@ -253,7 +243,7 @@ static uint64_t one_sum(struct part *part, uint64_t parts)
     for (uint64_t i = 0; i < parts; i++)
         part[i] = (struct part){sums, prepared.numbers + i * SUM_CHUNK};
     part[parts].sums = NULL;
-    if (!sums || !coro_spawn_with(&detached, spawn_parts, part).flow)
+    if (!sums || coro_spawn_detached(spawn_parts, part))
         return 0;
     for (uint64_t i = 0; i < parts; i++)
         if (!coro_chan_recv(sums, &sum))

@@ -141,7 +141,9 @@ struct coro_spawn_options {
 /* Starts a flow, which runs when the caller blocks or yields, or on another worker. flow is NULL
  * without memory. Each flow that is not detached must be joined or detached once. */
 CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg);
-/* The same; options NULL for none. -EINVAL as NULL too: errno is not used. */
+/* The same for a flow that nobody will join: Go's `go`. 0, -ENOMEM. */
+CORO_INLINE int coro_spawn_detached(coro_body *body, void *arg);
+/* As coro_spawn(); options NULL for none. -EINVAL as NULL too: errno is not used. */
 struct coro_handle coro_spawn_with(const struct coro_spawn_options *options,
                                    coro_body *body, void *arg);
 

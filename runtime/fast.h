@@ -191,11 +191,11 @@ CORO_INLINE void coro_flow_begin(struct coro_flow *flow)
 }
 #endif
 
-struct coro_handle coro_spawn_slow(coro_body *body, void *arg);
+struct coro_handle coro_spawn_slow(coro_body *body, void *arg, uint32_t flags);
 
 /* Inlined: with memory from this worker's pool. A flow that was out of use is biased here
  * already, most often, and `waiting` is NULL. */
-CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg)
+CORO_INLINE struct coro_handle coro_spawn_flagged(coro_body *body, void *arg, uint32_t flags)
 {
 #ifdef CORO_ARCH_FLOW_START
     struct coro_worker *worker = coro_enter();
@@ -211,7 +211,7 @@ CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg)
         worker->spawned++;
         worker->front_budget--;
         coro_flow_begin(flow);
-        atomic_store_explicit(&flow->flags, 0, memory_order_relaxed);
+        atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
         flow->body = body;
         flow->value = arg;
         if (!coro_is_biased(&flow->object, (uintptr_t)worker))
@@ -228,7 +228,17 @@ CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg)
     }
     coro_leave_worker(worker);
 #endif
-    return coro_spawn_slow(body, arg);
+    return coro_spawn_slow(body, arg, flags);
+}
+
+CORO_INLINE struct coro_handle coro_spawn(coro_body *body, void *arg)
+{
+    return coro_spawn_flagged(body, arg, 0);
+}
+
+CORO_INLINE int coro_spawn_detached(coro_body *body, void *arg)
+{
+    return coro_spawn_flagged(body, arg, CORO_FLOW_DETACHED).flow ? 0 : -ENOMEM;
 }
 
 /* The end of a flow that is biased here is waited for by the current flow, or met. */

@@ -163,11 +163,20 @@ finish_slow(struct coro_worker *worker, struct coro_flow *flow, void *result)
     leave_for_good(worker, flow, next, locked);
 }
 
+/* Out of use, into this worker's pool, which the caller knows to have room. */
+CORO_INLINE void retire_fast(struct coro_worker *worker, struct coro_flow *flow)
+{
+    worker->finished++;
+    generation_next(flow);
+    coro_pool_put(worker, flow);
+}
+
 /* The usual ends need no call, hence no frame: someone waits already, and runs next; or nobody
- * does yet, and another flow is in front. */
+ * does yet, or ever will, and another flow is in front. */
 CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
 {
     struct coro_worker *worker = coro_enter();
+    bool pools = worker->pool_count < CORO_POOL_MAX && flow->stack_class == 0;
     struct coro_wait *joiner;
     uint32_t flags;
 
@@ -176,24 +185,25 @@ CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
         finish_slow(worker, flow, result);
     flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
     joiner = flow->joiner;
-    if (coro_unlikely(flags & CORO_FLOW_DETACHED))
-        finish_slow(worker, flow, result);
     if (joiner) {
         struct coro_flow *next = joiner->flow;
 
-        if (coro_unlikely(worker->pool_count >= CORO_POOL_MAX || flow->stack_class != 0 ||
-                          !coro_wake_next(worker, next)))
+        if (coro_unlikely(!pools || !coro_wake_next(worker, next)))
             finish_slow(worker, flow, result);
         if (joiner->value)
             *(void **)joiner->value = result;
-        worker->finished++;
-        generation_next(flow);
-        coro_pool_put(worker, flow);
+        retire_fast(worker, flow);
         leave_for_good(worker, flow, next, false);
     }
-    worker->finished++;
-    flow->value = result;
-    atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
+    if (flags & CORO_FLOW_DETACHED) {
+        if (coro_unlikely(!pools))
+            finish_slow(worker, flow, result);
+        retire_fast(worker, flow);
+    } else {
+        worker->finished++;
+        flow->value = result;
+        atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DONE, memory_order_relaxed);
+    }
     leave_for_good(worker, flow, coro_next(worker), false);
 }
 
@@ -289,7 +299,7 @@ static inline struct coro_handle flow_start(struct coro_worker *worker, struct c
     return handle;
 }
 
-struct coro_handle coro_spawn_slow(coro_body *body, void *arg)
+struct coro_handle coro_spawn_slow(coro_body *body, void *arg, uint32_t flags)
 {
     struct coro_worker *worker = coro_worker_self();
     struct coro_flow *flow = worker->pool;
@@ -299,7 +309,7 @@ struct coro_handle coro_spawn_slow(coro_body *body, void *arg)
         return (struct coro_handle){0};
     worker->pool = flow->pool_next;
     worker->pool_count--;
-    flow_prepare(flow, body, arg, 0);
+    flow_prepare(flow, body, arg, flags);
     coro_enter_sure();
     handle = flow_start(worker, flow);
     coro_leave_worker(worker);
