@@ -177,6 +177,13 @@ bool coro_chan_recv_ready(struct coro_chan *chan)
     return chan->closed || used_bytes(chan) || has_waiter(&chan->senders);
 }
 
+/* Empty, and about to stay so for a while: the next elements begin at the beginning, so that as
+ * many as fit come without a wrap. */
+static void rewind_buffer(struct coro_chan *chan)
+{
+    chan->put = chan->get = chan->buffer;
+}
+
 /* The common end of the slow halves: done with `result`, or wait if that is -EAGAIN. */
 static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_chan *chan,
                                       bool locked, int result, struct coro_link *list,
@@ -185,6 +192,8 @@ static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_ch
     if (result == -EAGAIN && !coro_is_cancelled(worker)) {
         coro_wait_begin(worker, wait, &chan->object, list, element, why);
         wait->value_bytes = chan->element_bytes;
+        if (list == &chan->receivers)
+            rewind_buffer(chan);
         coro_chan_shut(chan);
         return coro_park(worker, &chan->object, locked);
     }
