@@ -27,8 +27,9 @@
  *
  *      base -> +---------------------+  above: the same for every flow, never copied
  *              | frames of the body  |
- *      SP  ->  +---------------------+  no red zone: every inlined park is in a function that
- *                                       calls something, and so has none
+ *      SP  ->  +---------------------+
+ *              | registers of a park   |  see coro_arch_switch_park(). No red zone: every inlined
+ *              +---------------------+  park is in a function that calls something
  *
  * *As they are*, in `kept`, if they fit and nobody waits for the flow: the cheapest.
  *
@@ -69,6 +70,10 @@ enum {
 
 typedef uint64_t __attribute__((may_alias)) word;
 
+#ifndef CORO_ARCH_PARK_BYTES
+#define CORO_ARCH_PARK_BYTES 0
+#endif
+
 enum { WAIT_WORDS = sizeof(struct coro_wait) / sizeof(word) };
 
 struct slot {
@@ -94,7 +99,7 @@ struct chunk {
 
 struct image {
     size_t room, bytes;
-    void *pc, *fp;
+    void *sp, *pc, *fp;
     char frames[];
 };
 
@@ -102,7 +107,8 @@ struct image {
 struct place {
     const char *pc;
     void *fp;
-    unsigned words, wait_at; /* NO_WAIT: none in the frames */
+    unsigned words, sp_at; /* how many, and which is SP's */
+    unsigned wait_at;      /* NO_WAIT: none in the frames */
     word frames[WORDS_MAX];
 };
 
@@ -221,7 +227,7 @@ static bool find_wait(const struct coro_flow *flow, char *low, char *high,
 
 /* The place of a flow that stops; NULL: there are too many. */
 static struct place *find_place(struct coro_copied *copied, const struct coro_context *context,
-                                unsigned words, unsigned wait_at)
+                                const char *low, unsigned words, unsigned wait_at)
 {
     size_t hash = ((uintptr_t)context->pc * 31 + words) * UINT64_C(0x9e3779b97f4a7c15) >> 48;
 
@@ -234,7 +240,8 @@ static struct place *find_place(struct coro_copied *copied, const struct coro_co
             continue;
         *place = (struct place){
             .pc = context->pc, .fp = context->fp, .words = words, .wait_at = wait_at};
-        memcpy(place->frames, context->sp, words * sizeof(word));
+        place->sp_at = (unsigned)((word *)context->sp - (const word *)low);
+        memcpy(place->frames, low, words * sizeof(word));
         return place;
     }
     return NULL;
@@ -270,16 +277,16 @@ static void store_words(struct coro_flow *flow, word *frames, unsigned words, ui
     }
 }
 
-static __attribute__((noinline)) bool pack(struct coro_copied *copied, struct coro_flow *flow)
+static __attribute__((noinline)) bool pack(struct coro_copied *copied, struct coro_flow *flow,
+                                           char *low)
 {
-    char *low = flow->context.sp;
     size_t words = (size_t)(copied->base - low) / sizeof(word);
     struct packed_wait wait;
     struct place *place;
     uint64_t stored;
 
     if (words > WORDS_MAX || !find_wait(flow, low, copied->base, &wait) ||
-        !(place = find_place(copied, &flow->context, (unsigned)words, wait.at)))
+        !(place = find_place(copied, &flow->context, low, (unsigned)words, wait.at)))
         return false;
     stored = differing((word *)low, &flow->context, place, &wait);
     if (__builtin_popcountll(stored) > (!wait.wait ? STORES_MAX : wait.wait->claim ? 2 : 4))
@@ -334,6 +341,7 @@ static __attribute__((noinline)) void keep_image(struct coro_flow *flow, char *l
     ptrdiff_t moved = image->frames - low;
 
     image->bytes = (size_t)(high - low);
+    image->sp = flow->context.sp;
     image->pc = flow->context.pc;
     image->fp = flow->context.fp;
     memcpy(image->frames, low, image->bytes);
@@ -349,9 +357,10 @@ static __attribute__((noinline)) void keep_image(struct coro_flow *flow, char *l
 
 static inline void put_away(struct coro_copied *copied, struct coro_flow *flow)
 {
-    char *low = flow->context.sp;
+    bool parked = atomic_load_explicit(&flow->waiting, memory_order_relaxed) != NULL;
+    char *low = (char *)flow->context.sp - (parked ? CORO_ARCH_PARK_BYTES : 0);
 
-    if (!keep_as_is(copied, flow) && !pack(copied, flow))
+    if (!keep_as_is(copied, flow) && !pack(copied, flow, low))
         keep_image(flow, low, copied->base);
     flow->context.sp = copied->away.sp;
     flow->context.pc = copied->away.pc;
@@ -379,7 +388,8 @@ static __attribute__((noinline)) void unpack(struct coro_copied *copied, struct 
     const struct coro_wait *wait = (struct coro_wait *)slot_of(flow)->kept;
     bool has_wait = place->wait_at != NO_WAIT;
 
-    copied->going_on = (struct coro_context){.sp = frames, .pc = (void *)place->pc, .fp = place->fp};
+    copied->going_on = (struct coro_context){
+        .sp = frames + place->sp_at, .pc = (void *)place->pc, .fp = place->fp};
     memcpy(frames, place->frames, place->words * sizeof(word));
     stores(flow, has_wait, store);
     for (unsigned next = 0; stored; stored &= stored - 1) {
@@ -413,10 +423,10 @@ static __attribute__((noinline)) void bring_image_back(struct coro_copied *copie
 {
     struct image *image = (struct image *)flow->body;
 
-    copied->going_on.sp = copied->base - image->bytes;
+    copied->going_on.sp = image->sp;
     copied->going_on.pc = image->pc;
     copied->going_on.fp = image->fp;
-    memcpy(copied->going_on.sp, image->frames, image->bytes);
+    memcpy(copied->base - image->bytes, image->frames, image->bytes);
 }
 
 /* In the domain. */

@@ -22,8 +22,9 @@
  * by compilers across what looks like straight code, because the C library
  * declares it constant: then a flow would write into another thread's errno. So this header
  * defines errno anew, through a function that no compiler sees through. For one's own
- * thread-locals, CORO_THREAD_LOCAL(variable) is an lvalue with an address taken afresh; in code
- * that never blocks between two uses plain access is right too. tests/migrate.c counts both.
+ * thread-locals, CORO_THREAD_LOCAL(type, name) defines name(), whose result must not be kept
+ * across a blocking call either; in code that never blocks between two uses plain access is
+ * right too. tests/migrate.c counts both.
  *
  * ## Channels
  * Go's semantics. The rules, and the tests of each in tests/chan.c and tests/select.c:
@@ -79,12 +80,17 @@ int *coro_errno_location(void);
 #undef errno
 #define errno (*coro_errno_location())
 
-/* An address that the compiler must not relate to one taken before. */
-CORO_INLINE void *coro_fresh(void *address)
-{
-    __asm__ volatile("" : "+r"(address)::"memory");
-    return address;
-}
+/* Defines a thread-local, zero at first, and name(), which is where the calling thread has it. An
+ * address found before a call that blocks is another thread's after it, and compilers keep it in
+ * a register: so no compiler looks into name(), and each call finds it anew. */
+#define CORO_THREAD_LOCAL(type, name)                                           \
+    static __thread __typeof__(type) name##_of_thread;                          \
+    static __attribute__((noinline, unused)) __typeof__(type) *name(void)       \
+    {                                                                           \
+        __asm__ volatile("");                                                   \
+        return &name##_of_thread;                                               \
+    }                                                                           \
+    _Static_assert(1, "so that a semicolon may follow")
 
 /* ---- running ----------------------------------------------------------------------- */
 

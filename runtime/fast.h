@@ -10,8 +10,6 @@
 #ifndef CORO_FAST_H
 #define CORO_FAST_H
 
-#define CORO_THREAD_LOCAL(variable) (*(__typeof__(&(variable)))coro_fresh(&(variable)))
-
 CORO_INLINE void coro_yield(void)
 {
     struct coro_worker *worker = coro_worker_self();

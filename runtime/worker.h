@@ -348,10 +348,14 @@ CORO_INLINE void coro_switch_yield(struct coro_worker *worker, struct coro_flow 
 #endif
 }
 
-/* To what a slow half returned. */
+/* From the current flow, which waits, to what a slow half returned. */
 CORO_INLINE void coro_switch_park(struct coro_worker *worker, struct coro_flow *next)
 {
+#ifdef CORO_ARCH_LEAVES
+    coro_arch_switch_park(worker, worker->current, next, next == &worker->idle);
+#else
     coro_switch_flow(worker, worker->current, next, next == &worker->idle);
+#endif
 }
 
 /* The current flow waits alone, in the domain and with the object. The caller switches. */

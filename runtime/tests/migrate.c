@@ -18,7 +18,7 @@
 
 enum { WORKERS = 3, FLOWS = 8 };
 
-static __thread int local;
+CORO_THREAD_LOCAL(int, local);
 static _Atomic(unsigned) moves, moves_wanted, wrong, control_wrong;
 
 /* No compiler sees into these two: each call finds the address anew. */
@@ -31,7 +31,7 @@ static __attribute__((noinline)) int *own_errno(void)
 static __attribute__((noinline)) int *own_local(void)
 {
     __asm__ volatile("");
-    return &local;
+    return &local_of_thread;
 }
 
 static void check(bool right, const char *what)
@@ -50,14 +50,14 @@ static __attribute__((noinline)) bool move_once(struct coro_chan *harbour)
     uint64_t value;
 
     errno = (int)from + 1;
-    CORO_THREAD_LOCAL(local) = (int)from + 1;
+    *local() = (int)from + 1;
     *control = (int)from + 1;
     if (coro_chan_recv(harbour, &value))
         return false;
     errno = 100;
-    CORO_THREAD_LOCAL(local) = 100;
+    *local() = 100;
     check(*own_errno() == 100 && &errno == own_errno(), "errno");
-    check(*own_local() == 100 && &CORO_THREAD_LOCAL(local) == own_local(), "a thread-local");
+    check(*own_local() == 100 && local() == own_local(), "a thread-local");
     control_wrong += __errno_location() != own_errno();
     moves += coro_worker_index() != from;
     return true;

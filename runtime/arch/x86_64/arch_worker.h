@@ -55,7 +55,7 @@ extern const char coro_arch_flow_start[] __attribute__((visibility("hidden")));
 #define CORO_SWITCH_GO                           \
     "movq %%rbx, %%rbp\n\t"                      \
     "jmpq *%%rdx\n" CORO_CFI_RESUMED             \
-    "1:\t" CORO_LANDING
+    "1:\t" CORO_LANDING "\n\t"
 #define CORO_SWITCH_OFFSETS                                   \
     [current] "i"(offsetof(struct coro_worker, current)),     \
         [slot] "i"(offsetof(struct coro_worker, slot)),       \
@@ -72,6 +72,28 @@ coro_arch_switch_flow(struct coro_worker *worker, struct coro_flow *self,
                      : "+D"(self), "+S"(next), "+c"(worker), "=a"(lost)
                      : [stay] "ia"(stay), CORO_SWITCH_OFFSETS
                      : "rbx", "r12", "r13", "r14", "r15", CORO_LOST_BUT_A_AND_C);
+}
+
+/* The same where a flow parks, which keeps rbx and r12 too: most calls that might park do not, and
+ * where all is lost compilers keep a loop's variables in memory, around the calls that do
+ * not park as well. With two registers more a loop of sends has what it needs. They lie just
+ * below SP, where nothing else does: a function with this in it calls a slow half as well, so it
+ * has no red zone of its own, and signal handlers leave those bytes alone. */
+#define CORO_ARCH_PARK_BYTES 16
+static inline __attribute__((always_inline)) void
+coro_arch_switch_park(struct coro_worker *worker, struct coro_flow *self,
+                      struct coro_flow *next, uintptr_t stay)
+{
+    uintptr_t lost;
+
+    __asm__ volatile("movq %%rbx, -8(%%rsp)\n\t"
+                     "movq %%r12, -16(%%rsp)\n\t" CORO_SWITCH_SAVED
+                     "movq %[stay], %c[critical](%%rcx)\n\t" CORO_SWITCH_GO
+                     "movq -8(%%rsp), %%rbx\n\t"
+                     "movq -16(%%rsp), %%r12"
+                     : "+D"(self), "+S"(next), "+c"(worker), "=a"(lost)
+                     : [stay] "ia"(stay), CORO_SWITCH_OFFSETS
+                     : "r13", "r14", "r15", CORO_LOST_BUT_A_AND_C);
 }
 
 /* From the current flow to that in *slot, which is taken from the ring. */
