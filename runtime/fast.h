@@ -180,9 +180,12 @@ CORO_INLINE int coro_chan_recv_until(struct coro_chan *chan, void *element,
 }
 
 #ifdef CORO_ARCH_FLOW_START
-/* A new flow's first context. Its stack is not touched, nor where that begins looked up. */
+/* A new flow's first context. Its stack is not touched, nor where that begins looked up. One that
+ * never waited in its last life still has it. */
 CORO_INLINE void coro_flow_begin(struct coro_flow *flow)
 {
+    if (flow->context.pc == (void *)coro_arch_flow_start)
+        return;
     flow->context.sp = flow;
     flow->context.pc = (void *)coro_arch_flow_start;
     flow->context.fp = flow; /* for coro_arch_flow_start */

@@ -251,12 +251,14 @@ struct coro_flow *coro_ring_pop(struct coro_worker *worker); /* idle when it is 
 struct coro_flow *coro_yield_slow(struct coro_worker *worker);
 
 /* Puts a runnable flow that is at home here in front. In the domain. The budget sees to it
- * that there is room. */
+ * that there is room. Where flows are spawned and woken all the time, stores are what there is
+ * most of: so the limit is looked at first. */
 CORO_INLINE void coro_front_push(struct coro_worker *worker, struct coro_flow *flow)
 {
     uint64_t count = atomic_load_explicit(&worker->front_count, memory_order_relaxed);
 
-    atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
+    if (coro_unlikely(atomic_load_explicit(&worker->slot_limit, memory_order_relaxed) != NULL))
+        atomic_store_explicit(&worker->slot_limit, NULL, memory_order_relaxed);
     worker->front[count] = flow;
     atomic_store_explicit(&worker->front_count, count + 1, memory_order_relaxed);
 }
