@@ -28,6 +28,7 @@ static const char usage_text[] =
     "  compare [BASE] NEW   does the new program cost more than the old one, or the baseline?\n"
     "  selftest             plants regressions, and shows that compare finds them\n"
     "  export RUN           a record file in the format of another tool\n"
+    "  history [RUN...]     a line per run, and where costs changed for good\n"
     "\n"
     "`corobench VERB --help` tells more. A PATTERN is a glob on case names, or their leading\n"
     "part: 'switch', 'switch/*/site=diff/*'. Google Benchmark's flags work in place of a verb:\n"
@@ -48,7 +49,7 @@ static const struct verb {
 } verbs[] = {{"list", cli_list},     {"run", cli_run},       {"trial", cli_trial},
              {"count", cli_count},   {"doctor", cli_doctor}, {"report", cmd_script},
              {"compare", cmd_script}, {"selftest", cmd_script},
-             {"export", cmd_script}};
+             {"export", cmd_script},  {"history", cmd_script}};
 
 static int dispatch(int argc, char **argv)
 {

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from corobench import pages, render
+from corobench import history, pages, render
 from corobench.charts import CHARTS
 from corobench.claims import ClaimsError, read_claims
 from corobench.dataset import Dataset
@@ -62,7 +62,9 @@ def report_main(arguments: list[str]) -> int:
     paths = options.runs or [newest_run(options.results or options.output / "results")]
     data = Dataset(_read_together(paths))
     beside = _beside(options, data)
-    files = render.files(pages.build(data, read_claims()), explorer(data, beside))
+    past = history.read(history.path_of(options.output / "results/history", data.machine))
+    report = pages.build(data, read_claims(), past)
+    files = render.files(report, explorer(data, beside))
     if options.check:
         return _check(options.output, files)
     write_all(options.output, files)
@@ -196,8 +198,8 @@ def _check(output: Path, files: dict[str, bytes]) -> int:
 def _leftovers(output: Path, files: dict[str, bytes]) -> list[Path]:
     """Charts of ours that an earlier report had and this one has not."""
     names = [
-        f"{render.CHARTS_DIRECTORY}/{chart.name}-{theme}.svg"
-        for chart in CHARTS
+        f"{render.CHARTS_DIRECTORY}/{name}-{theme}.svg"
+        for name in (*(chart.name for chart in CHARTS), history.CHART)
         for theme in ("light", "dark")
     ]
     return [

@@ -7,7 +7,9 @@ the same blocks. Foreign text passes through untouched: the renderers escape it.
 """
 from __future__ import annotations
 
-from corobench import bank, charts, layers, ledger, peers, tables
+from collections.abc import Sequence
+
+from corobench import bank, charts, history, layers, ledger, peers, tables
 from corobench.blocks import Block, Bullets, Paragraph, Report, Section, Table
 from corobench.claims import Claims
 from corobench.dataset import COST, Dataset
@@ -39,7 +41,9 @@ ORDER = list(HEADINGS)
 OWN_TABLES = {"bank": bank.tables, "layers": layers.table}
 
 
-def build(data: Dataset, claims: Claims) -> Report:
+def build(
+    data: Dataset, claims: Claims, entries: Sequence[history.Entry] = ()
+) -> Report:
     found = ledger.rulings(claims, data)
     sections = [Section("The ledger", [*_source(data), *ledger.summary(claims, found)])]
     shown_at: dict[str, str] = {}
@@ -60,6 +64,9 @@ def build(data: Dataset, claims: Claims) -> Report:
                 _experiment(data, experiment, shown_at),
             )
         )
+    past = history.section(list(entries))
+    if past is not None:
+        sections.append(past)
     sections += [
         Section("Can these figures be trusted?", trust(data)),
         Section(

@@ -44,7 +44,7 @@ def main(tool: str) -> int:
             command,
             *[
                 ["mypy", "--config-file", "mypy.ini", "--scripts-are-modules", name]
-                for name in ("report", "compare", "selftest", "export", "vm-test",
+                for name in ("report", "compare", "selftest", "export", "history", "vm-test",
                              "emulated-count")
             ],
         ]
