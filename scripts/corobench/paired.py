@@ -18,8 +18,13 @@ PASS          the whole interval lies below the limit, and so do the floors
 INCONCLUSIVE  neither: the smallest change that this run could have seen is larger
 UNKNOWN       too few rounds to say anything
 
-`visible` is the change that would have been a FAIL with some 97 % probability: what must be
-exceeded, and the interval's whole width above it.
+`visible` is the smallest change that would have been a FAIL, confirmed by a second batch, with 99 %
+probability. A case fails when enough rounds show more than the threshold; so many do where
+hardly a round's noise reaches further down than the change above the threshold. How far that is,
+the run's own rounds say: what moved them, changes less their median and A/As, has a quantile, and
+visible is the threshold and the upper bound of that quantile. So few rounds that they have no such
+bound (12 of one case) leave it unknown. Rejected: the interval's width, which is as good as its
+luck: chosen by it, one comparison in eight did not see what it was said to see.
 
 Rejected: means and t-tests (one burst moves them), bootstrap (covers less than it claims at
 twenty rounds), pooling trials of a round as if they were independent.
@@ -33,11 +38,13 @@ from dataclasses import dataclass, replace
 import numpy
 from scipy import stats
 
-from corobench.estimates import Estimate, median_interval
+from corobench.estimates import Estimate, interval_rank, median_interval
 from corobench.findings import Verdict
 
 ALPHA = 0.05
 AGAIN = "-again"
+POWER = 0.995  # of each of two batches
+SURE = 0.95  # of the bound of the noise
 # value of one case by (round, arm)
 Trials = Mapping[tuple[int, str], float]
 
@@ -103,6 +110,37 @@ def first_to_second(trials: Trials, new: str, base: str) -> list[float]:
     return contrast(swapped, new, base)
 
 
+def rounds_that_fail(n: int, level: float) -> int:
+    """How many of n rounds must lie above the threshold: for the p value, and for the interval.
+    More than n: it can never fail."""
+    by_p = int(stats.binom.isf(level, n, 0.5)) + 1
+    return max(by_p, n - interval_rank(n) + 1)
+
+
+def reach(noise: Sequence[float], n: int, level: float) -> float | None:
+    """How far above the threshold a change must lie to be a FAIL with a probability of POWER.
+    Noise is as likely up as down, as the arms exchange their places: so its size tells."""
+    wanted = rounds_that_fail(n, level)
+    if wanted > n:
+        return None
+    # A round must exceed the threshold with this probability, so that enough of them do.
+    each = float(stats.beta.ppf(POWER, wanted, n - wanted + 1))
+    rank = int(stats.binom.ppf(SURE, len(noise), 2 * each - 1))
+    sizes = sorted(abs(value) for value in noise)
+    return sizes[rank] if rank < len(sizes) else None
+
+
+def _noise(trials: Trials, arms: Sequence[str]) -> list[float]:
+    """Of pairs of arms, in none of which an arm is twice: two independent values a round."""
+    found: list[float] = []
+    for one, two in zip(arms[::2], arms[1::2]):
+        changes = contrast(trials, one, two)
+        middle = float(numpy.median(changes)) if changes else 0.0
+        found += [change - middle for change in changes]
+        found += first_to_second(trials, one, two)
+    return found
+
+
 def _floor(values: Sequence[float]) -> float | None:
     return abs(float(numpy.median(values))) if values else None
 
@@ -113,6 +151,7 @@ class _Measured:
     changes: list[float]
     aa: float | None
     layout: float | None
+    noise: list[float]
 
 
 def _measured(
@@ -125,6 +164,7 @@ def _measured(
         contrast(trials, new, base),
         _floor(first_to_second(trials, new, base)),
         max(known) if known else None,
+        _noise(trials, [base, new, *layouts]),
     )
 
 
@@ -143,12 +183,15 @@ def judge(
     floors = [one.aa for one in measured if one.aa is not None]
     # Nine cases in ten stay under it: one lucky case does not get a floor of zero.
     common = float(numpy.quantile(floors, 0.9)) if len(floors) >= 5 else 0.0
-    first = [_estimate(one, limits[one.case], common) for one in measured]
+    level = alpha / 2 / max(len(measured), 1)
+    first = [_estimate(one, limits[one.case], common, level) for one in measured]
     fallen = holm([found.p for found in first], alpha / 2)
     return [_verdict(found, falls, len(first)) for found, falls in zip(first, fallen)]
 
 
-def _estimate(one: _Measured, limit: float, common_floor: float) -> Judgement:
+def _estimate(
+    one: _Measured, limit: float, common_floor: float, level: float
+) -> Judgement:
     if not one.changes:
         return Judgement(
             one.case, Verdict.UNKNOWN, 0, limit, note="no round has all its trials"
@@ -156,7 +199,7 @@ def _estimate(one: _Measured, limit: float, common_floor: float) -> Judgement:
     found: Estimate = median_interval(one.changes)
     aa = max(one.aa or 0.0, common_floor)
     threshold = max(math.log1p(limit), aa, one.layout or 0.0)
-    known = found.low is not None and found.high is not None
+    further = reach(one.noise, found.n, level)
     return Judgement(
         one.case,
         Verdict.UNKNOWN,
@@ -167,9 +210,7 @@ def _estimate(one: _Measured, limit: float, common_floor: float) -> Judgement:
         high=math.expm1(found.high) if found.high is not None else None,
         aa_floor=math.expm1(aa),
         layout_floor=None if one.layout is None else math.expm1(one.layout),
-        visible=math.expm1(threshold + (found.high or 0) - (found.low or 0))
-        if known
-        else None,
+        visible=None if further is None else math.expm1(threshold + further),
         p=sign_p(one.changes, threshold),
     )
 

@@ -194,9 +194,10 @@ def sentence(one: Judgement) -> str:
         f"change {percent(one.change)} in [{percent(one.low)}, {percent(one.high)}]",
         f"A/A {percent(one.aa_floor)}",
         f"layout {percent(one.layout_floor)}",
-        f"could see {percent(one.visible)}",
+        "too few rounds to know what could be seen" if one.visible is None
+        else f"could see {percent(one.visible)}",
         f"{plural(one.rounds, 'round')}",
-    ]
+    ]  # fmt: skip
     return ", ".join([*parts, *([one.note] if one.note else [])])
 
 
