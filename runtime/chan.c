@@ -29,6 +29,8 @@
 
 #include "fatal.h"
 
+_Static_assert(offsetof(struct coro_chan, put) == CORO_LINE_BYTES, "a line each");
+
 static void copy(const struct coro_chan *chan, void *to, const void *from)
 {
     if (coro_likely(chan->element_bytes == 8))
@@ -192,9 +194,10 @@ static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_ch
     if (result == -EAGAIN && !coro_is_cancelled(worker)) {
         coro_wait_begin(worker, wait, &chan->object, list, element, why);
         wait->value_bytes = chan->element_bytes;
-        if (list == &chan->receivers)
+        if (chan->capacity && list == &chan->receivers)
             rewind_buffer(chan);
-        coro_chan_shut(chan);
+        if (chan->capacity)
+            coro_chan_shut(chan);
         return coro_park(worker, &chan->object, locked);
     }
     coro_release(worker, &chan->object, locked);
@@ -316,21 +319,24 @@ size_t coro_chan_count(struct coro_chan *chan)
 
 struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity)
 {
-    size_t head = (sizeof(struct coro_chan) + 15) / 16 * 16;
+    size_t head = sizeof(struct coro_chan) + CORO_LINE_BYTES; /* from any 16th byte to a line */
     size_t stride = element_bytes ? element_bytes : 1;
     size_t buffer_bytes, bytes;
     struct coro_chan *chan;
-    char *buffer;
+    char *memory, *buffer;
 
     if (capacity > UINT32_MAX || element_bytes > UINT32_MAX ||
         __builtin_mul_overflow(stride, capacity ? capacity + 1 : 0, &buffer_bytes) ||
         __builtin_add_overflow(buffer_bytes, head, &bytes) || bytes > PTRDIFF_MAX)
         return NULL;
-    chan = malloc(bytes);
-    if (!chan)
+    memory = malloc(bytes);
+    if (!memory)
         return NULL;
-    buffer = (char *)chan + head;
+    chan = (struct coro_chan *)(((uintptr_t)memory + CORO_LINE_BYTES - 1) / CORO_LINE_BYTES *
+                                CORO_LINE_BYTES);
+    buffer = (char *)(chan + 1);
     *chan = (struct coro_chan){
+        .memory = memory,
         .put = buffer,
         .get = buffer,
         .word_open = element_bytes == sizeof(uint64_t),
@@ -366,5 +372,5 @@ void coro_chan_free(struct coro_chan *chan)
     }
     if (waited_for)
         coro_fatal("chan: freed while a flow waits for it");
-    free(chan);
+    free(chan->memory);
 }

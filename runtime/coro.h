@@ -178,17 +178,21 @@ int coro_cancel(struct coro_handle handle);
 /* ---- channels ---------------------------------------------------------------------- */
 
 struct coro_chan {
+    /* One line: all that flows on two workers need who meet over a channel without a buffer. */
     struct coro_object object;
+    struct coro_link receivers, senders; /* rings of coro_wait */
+    uint32_t element_bytes;
+    uint32_t capacity;
+    uint32_t word_open; /* 1: elements of 8 bytes, and not closed: what is inlined */
+    bool closed;
+
     /* Where the next element goes and comes from, and how far that is so without more ado: see
      * chan.c. Meant for elements of 8 bytes; for others the limits are never ahead. */
     char *put, *put_limit;
     char *get, *get_limit;
-    uint32_t word_open; /* 1: elements of 8 bytes, and not closed: what is inlined */
-    uint32_t capacity;
-    struct coro_link receivers, senders; /* rings of coro_wait */
-    uint32_t element_bytes, stride;
-    bool closed;
     char *buffer, *buffer_end; /* room for one more than the capacity: put == get is empty */
+    uint32_t stride;
+    void *memory; /* the whole of it, as malloc() gave it */
 };
 
 /* NULL on ENOMEM. element_bytes may be 0: only the meeting counts; below 4 GB. Any thread. */

@@ -40,7 +40,7 @@
 
 enum {
     SPIN_NS = 20 * 1000,
-    LOOK_NS = 1000, /* between looks at other workers' lines */
+    LOOK_NS = 4000, /* between looks at other workers' lines */
     WATCH_FIRST_NS = 50 * 1000,
     WATCH_MAX_NS = 4 * 1000 * 1000,
     STUCK_NS = 50 * 1000, /* no switch for so long: its front may be stolen */
