@@ -373,6 +373,8 @@ void coro_copied_parked(struct coro_worker *worker)
 
     if (!flow || !atomic_load_explicit(&flow->waiting, memory_order_relaxed))
         return;
+    if (coro_unlikely(worker->sched->watch_stacks))
+        coro_watch_copied(worker, flow);
     put_away(copied, flow);
     copied->occupant = NULL;
 }
@@ -472,6 +474,16 @@ static struct coro_context *arrive(void *arg)
     return to;
 }
 
+/* The same in a run that watches stacks. */
+static struct coro_context *arrive_watched(void *arg)
+{
+    struct coro_copied *copied = arg;
+
+    if (copied->occupant)
+        coro_watch_copied(coro_worker_self(), copied->occupant);
+    return arrive(arg);
+}
+
 /* Its frame is the same for each flow, so that it need not be kept: it finds the flow anew. */
 static struct coro_context *copied_main(void *arg)
 {
@@ -497,6 +509,11 @@ void coro_copied_end(struct coro_worker *worker, struct coro_flow *flow)
     free(flow->body);
     flow->body = NULL;
     worker->copied->occupant = NULL;
+}
+
+const struct coro_stack *coro_copied_stack(const struct coro_worker *worker)
+{
+    return &worker->copied->shared;
 }
 
 void *coro_copied_pc(const struct coro_copied *copied, const struct coro_flow *flow)
@@ -558,7 +575,8 @@ int coro_copied_prepare(struct coro_sched *sched, struct coro_worker *worker)
         copied_free(copied);
         return -ENOMEM;
     }
-    coro_context_make(&copied->away, &copied->entry, arrive, copied);
+    coro_context_make(&copied->away, &copied->entry,
+                      sched->watch_stacks ? arrive_watched : arrive, copied);
     coro_context_make(&copied->start, &copied->shared, copied_main, copied);
     worker->copied = copied;
     return 0;

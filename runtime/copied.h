@@ -20,6 +20,8 @@ void coro_copied_begin(struct coro_flow *flow, const struct coro_worker *worker)
 void coro_copied_end(struct coro_worker *worker, struct coro_flow *flow);
 /* On the idle flow, in the domain: if a copied flow has just parked, it is put away. */
 void coro_copied_parked(struct coro_worker *worker);
+/* What the worker's copied flows share. */
+const struct coro_stack *coro_copied_stack(const struct coro_worker *worker);
 /* Where a flow of the worker's that is not running goes on. */
 void *coro_copied_pc(const struct coro_copied *copied, const struct coro_flow *flow);
 /* All copied flows, those not in use too. */

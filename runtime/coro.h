@@ -56,7 +56,7 @@
  *    calls nothing of this header. With SA_ONSTACK it has the worker's signal stack, of
  *    32 KB; without, the flow's, which needs room for it: see README.md, "Stack size".
  *  - Stack overflow, found by guard, canary or a signal that did not fit, ends the process with a
- *    sentence that names the stack: what C code held at that moment cannot be undone.
+ *    sentence that names the stack and the flow: what C code held at that moment cannot be undone.
  *  - fork() in a flow: the child may exec or exit. It has none of the other workers, so all
  *    else of this header aborts there, with a sentence. The parent notices nothing.
  *  - exit() in a flow ends the process as in any thread: other workers run on meanwhile,
@@ -110,6 +110,8 @@ struct coro_options {
     bool guard_set;          /* false: the best the kernel has */
     enum coro_guard group_guard; /* of 64 slab stacks each */
     enum coro_io_choice io;
+    bool watch_stacks; /* notes how deep each flow uses its stack, and warns of those that come near
+                          the end: see coro_stack_used(). Such a run takes slow paths only */
     FILE *trace; /* NULL: none. As the run ends, who ran where and when is written here, as JSON
                     for chrome://tracing and ui.perfetto.dev. A traced run takes slow paths only */
 };
@@ -348,6 +350,22 @@ struct coro_counters {
 };
 /* Of one worker, at some instant. 0 or -EINVAL. */
 int coro_counters(unsigned worker, struct coro_counters *counters);
+
+/* How much of its stack a flow has used, at most, since it was spawned, in a run with
+ * coro_options.watch_stacks. Of guarded stacks to within a page; of a copied flow: of the stack
+ * that it shares, by any. 0; -ESRCH when it was joined (not: when it has ended); -ENOTSUP in a run
+ * that does not watch. A flow of which less than a tenth of the stack was left, and that ends, is
+ * named on stderr, unless the run is quiet: the first 16, and how many more. */
+struct coro_stack_use {
+    size_t used_bytes, stack_bytes;
+};
+int coro_stack_used(struct coro_handle handle, struct coro_stack_use *use);
+
+/* Gives memory back: the pages of guarded stacks below where their flows are parked, and those
+ * of flows that have ended. Whoever parks many flows for long, after they were deep, calls it; the
+ * faults when they are deep again are the price. Stops the other workers for about a microsecond
+ * per stack. How many stacks it shrank. */
+size_t coro_shrink(void);
 
 /* Lists every flow: state, what it waits for, backtrace. Stops the other workers; what they
  * run has no backtrace, nor has a copied flow, of which the innermost frame is given. Takes some

@@ -29,6 +29,18 @@ static void print_frames(FILE *file, const struct coro_sched *sched,
         coro_backtrace(file, &flow->context);
 }
 
+/* In a run that watches stacks. */
+static void print_used(FILE *file, const struct coro_sched *sched,
+                       const struct coro_flow *flow)
+{
+    struct coro_stack_use use;
+
+    if (!sched->watch_stacks)
+        return;
+    coro_watch_used(sched, flow, &use);
+    fprintf(file, "used %zu of %zu bytes, ", use.used_bytes, use.stack_bytes);
+}
+
 static void print_flow(FILE *file, const struct coro_sched *sched,
                        const struct coro_flow *flow, void *first_pc)
 {
@@ -42,6 +54,7 @@ static void print_flow(FILE *file, const struct coro_sched *sched,
         fprintf(file, "copied: ");
     else
         fprintf(file, "stack %u: ", flow->stack.index);
+    print_used(file, sched, flow);
     if (flags & CORO_FLOW_DONE) {
         fprintf(file, "ended, not joined\n");
         return;

@@ -43,7 +43,7 @@ void coro_text_hex(struct coro_text *text, uint64_t value)
     number(text, value, 16);
 }
 
-_Noreturn void coro_fatal_text(const struct coro_text *sentence)
+void coro_warn_text(const struct coro_text *sentence)
 {
     struct coro_text line = {0};
 
@@ -57,8 +57,13 @@ _Noreturn void coro_fatal_text(const struct coro_text *sentence)
         line.length = sizeof line.bytes - 1;
     line.bytes[line.length++] = '\n';
     if (write(STDERR_FILENO, line.bytes, line.length) < 0) {
-        /* Nobody to tell; the abort itself still says something. */
+        /* Nobody to tell; an abort itself still says something. */
     }
+}
+
+_Noreturn void coro_fatal_text(const struct coro_text *sentence)
+{
+    coro_warn_text(sentence);
     abort();
 }
 

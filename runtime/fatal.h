@@ -21,7 +21,9 @@ void coro_text_string(struct coro_text *text, const char *string);
 void coro_text_decimal(struct coro_text *text, uint64_t value);
 void coro_text_hex(struct coro_text *text, uint64_t value); /* with 0x */
 
-/* Writes "coro: SENTENCE" and a newline to stderr, then abort(). */
+/* Writes "coro: SENTENCE" and a newline to stderr. */
+void coro_warn_text(const struct coro_text *sentence);
+/* The same, then abort(). */
 _Noreturn void coro_fatal_text(const struct coro_text *sentence);
 _Noreturn void coro_fatal(const char *sentence);
 

@@ -160,6 +160,10 @@ finish_slow(struct coro_worker *worker, struct coro_flow *flow, void *result)
     }
     next = coro_unlikely(locked) ? coro_park_unlocking(worker, &flow->object)
                                  : coro_next(worker);
+    if (coro_unlikely(worker->sched->watch_stacks)) {
+        worker->after = coro_watch_ended; /* unlocks, too: every end is shared then */
+        worker->after_arg = flow;
+    }
     leave_for_good(worker, flow, next, locked);
 }
 
@@ -250,12 +254,14 @@ static inline void flow_reset(struct coro_flow *flow, coro_body *body, void *arg
     flow->joiner = NULL;
 }
 
-static inline void flow_prepare(struct coro_flow *flow, coro_body *body, void *arg,
-                                uint32_t flags)
+static inline void flow_prepare(const struct coro_sched *sched, struct coro_flow *flow,
+                                coro_body *body, void *arg, uint32_t flags)
 {
     /* Frames that coro_exit() left behind are still poisoned. */
     ASAN_UNPOISON_MEMORY_REGION(flow->stack.low,
                                 (size_t)(flow->stack.top - flow->stack.low));
+    if (coro_unlikely(sched->watch_stacks))
+        coro_watch_clear(flow);
     flow_reset(flow, body, arg, flags);
 #ifdef CORO_ARCH_FLOW_START
     coro_flow_begin(flow);
@@ -309,7 +315,7 @@ struct coro_handle coro_spawn_slow(coro_body *body, void *arg, uint32_t flags)
         return (struct coro_handle){0};
     worker->pool = flow->pool_next;
     worker->pool_count--;
-    flow_prepare(flow, body, arg, flags);
+    flow_prepare(worker->sched, flow, body, arg, flags);
     coro_enter_sure();
     handle = flow_start(worker, flow);
     coro_leave_worker(worker);
@@ -343,7 +349,7 @@ struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, cor
             return handle;
     } else {
         flow->name = options->name;
-        flow_prepare(flow, body, arg, flags | (options->name ? CORO_FLOW_NAMED : 0));
+        flow_prepare(worker->sched, flow, body, arg, flags | (options->name ? CORO_FLOW_NAMED : 0));
     }
     coro_enter_sure();
     handle = flow_start(worker, flow);
@@ -357,7 +363,7 @@ static struct coro_flow *make_outside(struct coro_sched *sched, coro_body *body,
 
     if (!flow)
         return NULL;
-    flow_prepare(flow, body, arg, CORO_FLOW_DETACHED);
+    flow_prepare(sched, flow, body, arg, CORO_FLOW_DETACHED);
     atomic_store_explicit(&flow->object.owner, CORO_SHARED, memory_order_relaxed);
     atomic_store_explicit(&flow->waiting, NULL, memory_order_relaxed);
     atomic_fetch_add_explicit(&flow->generation, 1, memory_order_relaxed);

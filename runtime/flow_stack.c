@@ -105,7 +105,8 @@ static void class_init(struct coro_stack_class *class, enum coro_stack_policy po
     bool small = stack_bytes < (size_t)sysconf(_SC_PAGESIZE);
 
     class->policy = small ? CORO_STACK_SLAB : policy;
-    class->stack_bytes = stack_bytes;
+    class->stack_bytes =
+        stack_bytes < CORO_STACK_MIN_BYTES ? CORO_STACK_MIN_BYTES : stack_bytes;
 }
 
 void coro_classes_init(struct coro_sched *sched, const struct coro_options *options)
@@ -119,8 +120,9 @@ void coro_classes_init(struct coro_sched *sched, const struct coro_options *opti
     for (unsigned i = 0; i < CORO_CLASS_COPIED - CORO_CLASS_SLAB; i++)
         class_init(&sched->classes[CORO_CLASS_SLAB + i], CORO_STACK_SLAB,
                    (size_t)CORO_STACK_MIN_BYTES << i);
+    class_init(&sched->classes[CORO_CLASS_COPIED], CORO_STACK_COPIED,
+               copied_bytes ? copied_bytes : COPIED_BYTES);
     sched->classes[CORO_CLASS_COPIED].policy = CORO_STACK_COPIED;
-    sched->classes[CORO_CLASS_COPIED].stack_bytes = copied_bytes ? copied_bytes : COPIED_BYTES;
     class_init(&sched->classes[0], own, bytes ? bytes : default_bytes[own]);
 }
 
@@ -178,10 +180,51 @@ static _Noreturn __attribute__((noinline)) void fatal_overrun(const struct coro_
     coro_fatal_text(&text);
 }
 
+void coro_name_overflow(struct coro_text *text)
+{
+    const struct coro_worker *worker = coro_worker_self();
+    const struct coro_flow *flow = worker ? worker->current : NULL;
+
+    if (!flow || flow == &worker->idle)
+        return;
+    coro_text_string(text, ", in flow ");
+    coro_text_hex(text, (uintptr_t)flow);
+    coro_text_string(text, " ");
+    coro_text_string(text, coro_flow_name(flow));
+}
+
 void coro_canary_check(const struct coro_flow *flow, const char *when)
 {
     if (coro_unlikely(!coro_canary_is_intact(flow->stack.low)))
         fatal_overrun(flow, when);
+}
+
+/* Where what the flow still needs of its stack begins; NULL: it may be running. */
+static const void *needed_from(const struct coro_flow *flow)
+{
+    uint32_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+
+    if (atomic_load_explicit(&flow->generation, memory_order_relaxed) % 2 == 0 ||
+        (flags & CORO_FLOW_DONE))
+        return flow;
+    return atomic_load_explicit(&flow->waiting, memory_order_relaxed) ? flow->context.sp : NULL;
+}
+
+size_t coro_shrink(void)
+{
+    struct coro_sched *sched = coro_worker_self()->sched;
+    size_t shrunk = 0;
+
+    coro_world_stop(sched);
+    coro_spin_lock(&sched->pool_lock);
+    for (struct coro_flow *flow = sched->all; flow; flow = flow->all_next) {
+        const void *sp = flow->policy == CORO_STACK_GUARDED ? needed_from(flow) : NULL;
+
+        shrunk += sp && coro_stack_shrink(&flow->stack, sp) == 0;
+    }
+    coro_spin_unlock(&sched->pool_lock);
+    coro_world_resume(sched);
+    return shrunk;
 }
 
 void coro_flow_free_all(struct coro_sched *sched)

@@ -13,6 +13,7 @@
 #define CORO_INTERNAL_H
 
 #include "coro.h"
+#include "stack_find.h"
 
 enum {
     CORO_WORKERS_MAX = 1024,
@@ -64,7 +65,7 @@ struct coro_sched {
     struct coro_sched *next_run; /* run.c */
     struct coro_worker *workers[CORO_WORKERS_MAX];
     unsigned workers_count; /* constant once flows run */
-    bool pin, quiet, asymmetric;
+    bool pin, quiet, asymmetric, watch_stacks;
     enum coro_guard guard, group_guard; /* of guarded stacks, and of groups of slabs */
 
     _Atomic(uint32_t) idle_lock; /* guards the next five, and workers' `asleep` */
@@ -81,6 +82,8 @@ struct coro_sched {
     struct coro_flow *all; /* by all_next */
     struct arena_link *arenas;
     struct chunk *copied_chunks; /* slots of copied flows; the newest first */
+
+    _Atomic(unsigned) warnings; /* of stacks nearly full. Relaxed */
 
     struct coro_timers timers;
     struct coro_io_state io;
@@ -149,6 +152,8 @@ struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class)
 /* From the run's pool, or made. */
 struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class);
 void coro_flow_free_all(struct coro_sched *sched);
+/* A coro_overflow_namer. */
+void coro_name_overflow(struct coro_text *text);
 /* Of a flow on a slab stack: aborts with a sentence if it ran over. */
 void coro_canary_check(const struct coro_flow *flow, const char *when);
 
@@ -210,6 +215,15 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
 int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void *element);
 bool coro_chan_send_ready(struct coro_chan *chan);
 bool coro_chan_recv_ready(struct coro_chan *chan);
+
+/* high_water.c; in a run that watches stacks: */
+void coro_watch_clear(struct coro_flow *flow); /* which is to begin, and is not copied */
+void coro_watch_used(const struct coro_sched *sched, const struct coro_flow *flow,
+                     struct coro_stack_use *use);
+void coro_watch_ended(void *flow);  /* coro_worker.after: and unlocks its end */
+/* On another stack than the flow's, which stops or has ended. */
+void coro_watch_copied(struct coro_worker *worker, const struct coro_flow *flow);
+void coro_watch_end(const struct coro_sched *sched); /* of the run */
 
 /* timer.c */
 /* In the domain, with the flow saved: without memory it is woken with -ENOMEM. */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@ static struct sigaction previous_bus;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t alternate_key; /* its destructor frees a thread's alternate stack */
 static int once_error;
+static _Atomic(coro_overflow_namer *) namer; /* relaxed: a constant function, once there */
 
 static _Noreturn void report(const struct coro_guard_hit *hit, const siginfo_t *info,
                              const ucontext_t *at)
@@ -54,6 +56,8 @@ static _Noreturn void report(const struct coro_guard_hit *hit, const siginfo_t *
         coro_text_string(&text, ", by a signal: its handler wants SA_ONSTACK");
     else if (sp > hit->top || hit->low - sp > hit->stack_bytes + HANDLER_ROOM_BYTES)
         coro_text_string(&text, ", which is not on this stack: a stray pointer?");
+    if (atomic_load_explicit(&namer, memory_order_relaxed))
+        atomic_load_explicit(&namer, memory_order_relaxed)(&text);
     coro_fatal_text(&text);
 }
 
@@ -158,6 +162,11 @@ static int give_thread_alternate_stack(void)
     if (error)
         free_alternate(memory);
     return -error;
+}
+
+void coro_stack_overflow_named_by(coro_overflow_namer *by)
+{
+    atomic_store_explicit(&namer, by, memory_order_relaxed);
 }
 
 int coro_stack_overflow_watch(void)

@@ -85,6 +85,7 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->after = NULL;
     worker->sched = sched;
     worker->spawned = worker->finished = 0;
+    worker->copied_used_bytes = 0;
     worker->index = index;
     worker->hungry_at_ns = worker->backoff_ns = worker->stole_at_ns = 0;
     atomic_store(&worker->refills, 0);
@@ -201,6 +202,7 @@ static int prepare(struct coro_sched *sched, const struct coro_options *options)
         count = CORO_WORKERS_MAX;
     sched->pin = options->pin;
     sched->quiet = options->quiet;
+    sched->watch_stacks = options->watch_stacks;
     sched->guard = options->guard_set ? options->guard : CORO_GUARD_MADVISE;
     sched->group_guard = options->group_guard;
     coro_classes_init(sched, options);
@@ -243,10 +245,12 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
         return -EBUSY;
     if (options->policy > CORO_STACK_SLAB)
         return -EINVAL;
+    coro_stack_overflow_named_by(coro_name_overflow);
     sched = calloc(1, sizeof *sched);
     if (!sched)
         return -ENOMEM;
-    sched->asymmetric = coro_domain_init(options->no_membarrier || options->trace);
+    sched->asymmetric = coro_domain_init(options->no_membarrier || options->trace ||
+                                         options->watch_stacks);
     if (coro_io_prepare(sched, options->io)) {
         free(sched);
         return -EINVAL;
@@ -258,6 +262,8 @@ int coro_run(const struct coro_options *options, coro_body *body, void *arg)
         unlist_run(sched);
         if (sched->result == -EDEADLK && !sched->quiet)
             coro_report_deadlock(sched);
+        if (!sched->quiet)
+            coro_watch_end(sched);
         if (options->trace)
             coro_trace_write(sched, options->trace);
         result = sched->result;

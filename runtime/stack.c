@@ -93,7 +93,7 @@ static int plan(struct coro_stack_arena *arena)
     if (arena->guard_bytes)
         arena->group_bytes = coro_round_up(arena->group_bytes, page);
     if (__builtin_mul_overflow(arena->group_bytes, groups(arena), &total) ||
-        total > PTRDIFF_MAX)
+        total > PTRDIFF_MAX - arena->base_guard_bytes)
         return -ENOMEM;
     return 0;
 }
@@ -106,13 +106,28 @@ static void *reserve(size_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+static char *reserve_stacks(const struct coro_stack_arena *arena)
+{
+    size_t guard_bytes = arena->base_guard_bytes;
+    char *memory = reserve(arena_bytes(arena) + guard_bytes);
+
+    if (!memory)
+        return NULL;
+    if (guard_bytes && mprotect(memory, guard_bytes, PROT_NONE)) {
+        munmap(memory, arena_bytes(arena) + guard_bytes);
+        return NULL;
+    }
+    return memory + guard_bytes;
+}
+
 static void release(struct coro_stack_arena *arena)
 {
     /* Idle first: find_guard() must not claim what is mapped here next. */
     atomic_store_explicit(&arena->base, NULL, memory_order_release);
     if (arena->memory) {
         ASAN_UNPOISON_MEMORY_REGION(arena->memory, arena_bytes(arena));
-        munmap(arena->memory, arena_bytes(arena));
+        munmap(arena->memory - arena->base_guard_bytes,
+               arena_bytes(arena) + arena->base_guard_bytes);
     }
     if (arena->free_indexes)
         munmap(arena->free_indexes, arena->stacks_max * sizeof *arena->free_indexes);
@@ -133,7 +148,7 @@ static bool takes_any_advice(char *page)
 /* Memory for the planned arena, and the guard that works. 0 or -ENOMEM. */
 static int obtain(struct coro_stack_arena *arena)
 {
-    arena->memory = reserve(arena_bytes(arena));
+    arena->memory = reserve_stacks(arena);
     arena->carved = 0;
     arena->free_count = 0;
     arena->free_indexes = reserve(arena->stacks_max * sizeof *arena->free_indexes);
@@ -300,8 +315,12 @@ static bool find_guard_in(struct coro_stack_arena *arena, uintptr_t address,
     size_t offset = address - (uintptr_t)base;
     struct coro_stack stack;
 
-    if (!base || arena->guard == CORO_GUARD_NONE || offset >= arena_bytes(arena) ||
-        offset % arena->group_bytes >= arena->guard_bytes)
+    if (!base)
+        return false;
+    if (address < (uintptr_t)base && (uintptr_t)base - address <= arena->base_guard_bytes)
+        offset = 0; /* of the first stack, whoever ran down to here */
+    else if (arena->guard == CORO_GUARD_NONE || offset >= arena_bytes(arena) ||
+             offset % arena->group_bytes >= arena->guard_bytes)
         return false;
     describe(arena, offset / arena->group_bytes << arena->group_shift, &stack);
     *hit = (struct coro_guard_hit){

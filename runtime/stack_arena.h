@@ -29,6 +29,8 @@ struct coro_stack_arena {
     size_t below_bytes; /* of a slot: a canary, or nothing */
     size_t guard_bytes; /* at the low end of a group */
     size_t group_bytes;
+    size_t base_guard_bytes; /* below the memory of slabs, always: who runs through all of them
+                                ends there */
     unsigned group_shift; /* slots of a group, as a power of two */
     size_t colours; /* tops step down by a line, so many steps */
     size_t stacks_max;

@@ -9,8 +9,10 @@
  * them is added, not taken from the stack.
  *
  * A stack that was deep once keeps its pages. coro_stack_shrink() gives back those below a
- * parked flow's SP; whoever calls it decides what has been parked long enough to be worth the
- * faults. The scheduler never does.
+ * parked flow's SP; coro_shrink() does so for all flows of a run, when the program says so: it
+ * knows when it parks many for long. Rejected: a worker that does it when it has nothing to do. It
+ * would have to note when each flow parked (a store per park), and an idle worker is no sign that
+ * memory is short or that the flows will not be back at once, at a fault per page.
  *
  * Rejected: a canary too, as it would make the lowest page resident.
  */
@@ -30,6 +32,7 @@ void coro_stack_plan_guarded(struct coro_stack_arena *arena, size_t page_bytes)
 {
     arena->guard_bytes = arena->guard == CORO_GUARD_NONE ? 0 : page_bytes;
     arena->below_bytes = 0;
+    arena->base_guard_bytes = 0;
     arena->colours = COLOURS;
     arena->group_shift = 0;
     arena->stack_bytes = coro_round_up(arena->stack_bytes, page_bytes);

@@ -5,7 +5,7 @@
  * No guard of their own: that would be a page each. Instead a canary word below each stack,
  * looked at when the stack is freed, when its flow ends, and when it parks off the fast path;
  * and, if asked for, a guard page below every 64 stacks, where an overflow that runs
- * through its neighbours stops for certain.
+ * through its neighbours stops for certain. Below an arena there always is one.
  *
  * Colour: slots are an odd number of cache lines, so tops visit every cache set.
  *
@@ -22,6 +22,7 @@ void coro_stack_plan_slab(struct coro_stack_arena *arena, size_t page_bytes)
     bool grouped = arena->guard != CORO_GUARD_NONE;
 
     arena->guard_bytes = grouped ? page_bytes : 0;
+    arena->base_guard_bytes = page_bytes;
     arena->group_shift = grouped ? GROUP_SHIFT : 0;
     arena->below_bytes = CORO_CANARY_BYTES;
     arena->colours = 1;

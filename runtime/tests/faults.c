@@ -6,6 +6,7 @@
 #include "run.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,88 @@ Test(faults, run_without_memory)
 {
     SKIP_UNDER_SANITIZERS();
     cr_expect_eq(run_child(run_without_memory, NULL).code, 42);
+}
+
+/* ---- memory that ends at each step in turn ------------------------------------------------ */
+
+static size_t mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    size_t lines = 0;
+
+    for (int c; maps && (c = fgetc(maps)) != EOF;)
+        lines += c == '\n';
+    if (maps)
+        fclose(maps);
+    return lines;
+}
+
+static void *one_of_each(void *arg)
+{
+    static const struct coro_spawn_options each[] = {
+        {.policy = CORO_STACK_GUARDED},
+        {.policy = CORO_STACK_SLAB, .stack_bytes = 1024},
+        {.policy = CORO_STACK_SLAB, .stack_bytes = 8192},
+        {.policy = CORO_STACK_COPIED},
+    };
+    unsigned *got = arg;
+
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        struct coro_handle flow = coro_spawn_with(&each[i], nothing, NULL);
+
+        *got += flow.flow && coro_join(flow, NULL) == 0;
+    }
+    return NULL;
+}
+
+struct step {
+    size_t more_bytes;
+};
+
+/* Exit codes: 100 and how many flows there were; 99 for a run without memory. */
+static void run_with_little_memory(void *arg)
+{
+    const struct step *step = arg;
+    struct mallinfo2 before = {0};
+    size_t maps = 0;
+    unsigned got = 0;
+    int result = 0;
+
+    limit_memory(step->more_bytes);
+    for (int turn = 0; turn < 16; turn++) { /* the first ones pay for what stays */
+        if (turn == 8) {
+            before = mallinfo2();
+            maps = mappings();
+        }
+        got = 0;
+        result = run(1, one_of_each, &got);
+        if (result && result != -ENOMEM)
+            _exit(1);
+    }
+    fprintf(stderr, "heap %zu, then %zu; %zu mappings, then %zu", before.uordblks,
+            mallinfo2().uordblks, maps, mappings());
+    if (mallinfo2().uordblks != before.uordblks || mappings() > maps)
+        _exit(2);
+    _exit(result ? 99 : 100 + (int)got);
+}
+
+Test(faults, memory_that_ends_at_any_step_is_an_error_and_leaks_nothing, .timeout = 60)
+{
+    bool seen[105] = {0};
+
+    SKIP_UNDER_SANITIZERS();
+    for (size_t power = 12; power < 32; power++)
+        for (size_t quarters = 4; quarters < 8; quarters += 2) {
+            struct step step = {.more_bytes = quarters << power >> 2};
+            struct child child = run_child(run_with_little_memory, &step);
+
+            cr_assert(child.code >= 99 && child.code <= 104, "%zu bytes: signal %d, code %d: %s",
+                      step.more_bytes, child.signal, child.code, child.text);
+            seen[child.code] = true;
+        }
+    cr_expect(seen[99], "never too little for a run");
+    cr_expect(seen[104], "never enough for all");
+    cr_expect(seen[100] || seen[101] || seen[102] || seen[103], "never in between");
 }
 
 enum { SLEEPERS = 20000 };

@@ -165,4 +165,99 @@ Test(flow_stack, an_overrun_slab_stack_is_found_and_its_flow_named)
         cr_expect_not_null(strstr(child.text, cases[i].when), "%s", child.text);
     }
 }
+
+/* Frames smaller than a page, so that one of them must meet the guard, or a canary. */
+static __attribute__((noinline)) int recurse(int depth)
+{
+    volatile char frame[512];
+
+    frame[0] = (char)depth;
+    return depth < 0 ? 0 : recurse(depth + 1) + frame[0];
+}
+
+static void *recurses(void *arg)
+{
+    recurse(0);
+    return arg;
+}
+
+/* The culprit has neighbours on both sides. */
+static void *spawn_recursion(void *arg)
+{
+    const struct coro_spawn_options *options = arg;
+
+    for (int i = 0; i < 3; i++)
+        coro_spawn_with(options, i == 1 ? recurses : nothing, NULL);
+    coro_yield();
+    return NULL;
+}
+
+static void run_recursion(void *arg)
+{
+    coro_run(&(struct coro_options){.workers = 1}, spawn_recursion, arg);
+}
+
+Test(flow_stack, endless_recursion_is_named_in_each_policy)
+{
+    static struct coro_spawn_options options[] = {
+        {.policy = CORO_STACK_GUARDED, .stack_bytes = 16 * KB, .name = "culprit"},
+        {.policy = CORO_STACK_GUARDED, .stack_bytes = 4096 * KB, .name = "culprit"},
+        {.policy = CORO_STACK_SLAB, .stack_bytes = KB, .name = "culprit"},
+        {.policy = CORO_STACK_SLAB, .stack_bytes = 8 * KB, .name = "culprit"},
+        {.policy = CORO_STACK_COPIED},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        struct child child = run_child(run_recursion, &options[i]);
+
+        cr_expect_eq(child.signal, SIGABRT, "case %zu: signal %d, code %d", i, child.signal,
+                     child.code);
+        cr_expect_not_null(strstr(child.text, "coro: stack overflow: flow"), "case %zu: %s", i,
+                           child.text);
+        cr_expect_not_null(strstr(child.text, options[i].name ? " culprit" : ", in flow 0x"),
+                           "case %zu: %s", i, child.text);
+    }
+}
 #endif
+
+Test(flow_stack, a_run_takes_any_size_or_says_no)
+{
+    static const size_t odd[] = {0, 1, 1023, 5000, 65537};
+    static const size_t huge[] = {(size_t)-1, (size_t)-4096, (size_t)1 << 62};
+    struct coro_options options = {.workers = 1};
+
+    for (size_t i = 0; i < sizeof odd / sizeof *odd && !CORO_ANNOTATED; i++) {
+        options.stack_bytes = options.copied_bytes = odd[i];
+        cr_expect_eq(coro_run(&options, nothing, NULL), 0, "%zu bytes", odd[i]);
+    }
+    for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
+        options.stack_bytes = huge[i];
+        cr_expect_eq(coro_run(&options, nothing, NULL), -ENOMEM, "%zu bytes", huge[i]);
+    }
+}
+
+static void *spawns_copied(void *arg)
+{
+    const struct coro_spawn_options copied = {.policy = CORO_STACK_COPIED};
+    struct coro_handle handle = coro_spawn_with(&copied, nothing, NULL);
+
+    *(bool *)arg = handle.flow;
+    if (handle.flow)
+        coro_join(handle, NULL);
+    return NULL;
+}
+
+Test(flow_stack, a_shared_stack_of_any_size_or_no_copied_flow)
+{
+    struct coro_options options = {.workers = 1};
+    bool spawned = false;
+
+    if (CORO_ANNOTATED)
+        cr_skip("there are no copied flows");
+    options.copied_bytes = (size_t)-1;
+    cr_expect_eq(coro_run(&options, spawns_copied, &spawned), 0);
+    cr_expect_not(spawned);
+    options.copied_bytes = 5000;
+    cr_expect_eq(coro_run(&options, spawns_copied, &spawned), 0);
+    cr_expect(spawned);
+}
