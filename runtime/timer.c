@@ -20,7 +20,11 @@
 
 #include <stdlib.h>
 
-enum { CHILDREN = 4, HEAP_FIRST = 64, FIRE_BATCH = 64 };
+enum {
+    CHILDREN = 4,
+    HEAP_FIRST = 64,
+    FIRE_BATCH = 4, /* on the stack of whichever flow does the chores, which may have 1 KB */
+};
 
 static void place(struct coro_timers *timers, uint32_t index, struct coro_timer timer)
 {

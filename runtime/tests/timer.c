@@ -146,3 +146,55 @@ Test(timer, a_million_are_cancelled_at_once, .timeout = 120)
 {
     cr_expect_eq(run_in(2, false, cancels_all), 0);
 }
+
+#if !CORO_ANNOTATED
+static bool over;
+
+static void *yields_until_over(void *arg)
+{
+    while (!over)
+        coro_yield();
+    return arg;
+}
+
+static void *sleeps_often(void *arg)
+{
+    for (int i = 0; i < 20; i++)
+        coro_sleep_ns(1000000);
+    return arg;
+}
+
+/* Whoever runs does the chores, and fires what is due: of many timers at once. */
+static void *timers_fire_on_small_stacks(void *arg)
+{
+    const struct coro_spawn_options small = {.policy = CORO_STACK_SLAB, .stack_bytes = 1024};
+    struct coro_handle yields[8], sleeps[200];
+    struct coro_stack_use use;
+
+    for (size_t i = 0; i < 8; i++)
+        yields[i] = coro_spawn_with(&small, yields_until_over, NULL);
+    for (size_t i = 0; i < 200; i++)
+        sleeps[i] = coro_spawn(sleeps_often, NULL);
+    for (size_t i = 0; i < 200; i++)
+        cr_expect_eq(coro_join(sleeps[i], NULL), 0);
+    for (size_t i = 0; i < 8; i++) {
+        cr_expect_eq(coro_stack_used(yields[i], &use), 0);
+        cr_expect_lt(use.used_bytes, use.stack_bytes * 2 / 3, "%zu bytes", use.used_bytes);
+    }
+    over = true;
+    for (size_t i = 0; i < 8; i++)
+        cr_expect_eq(coro_join(yields[i], NULL), 0);
+    return arg;
+}
+
+Test(timer, the_chores_fit_on_the_smallest_stack, .timeout = 60)
+{
+    const struct coro_options options = {.workers = 1,
+                                         .stack_bytes = TEST_STACK_BYTES,
+                                         .quiet = true,
+                                         .watch_stacks = true};
+
+    over = false;
+    cr_expect_eq(coro_run(&options, timers_fire_on_small_stacks, NULL), 0);
+}
+#endif

@@ -45,7 +45,7 @@ def main(tool: str) -> int:
             *[
                 ["mypy", "--config-file", "mypy.ini", "--scripts-are-modules", name]
                 for name in ("report", "compare", "selftest", "export", "history", "vm-test",
-                             "emulated-count")
+                             "emulated-count", "stack-usage")
             ],
         ]
     else:
