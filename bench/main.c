@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * main.c: the menu. Every experiment of corobench, in the order in which the report tells
- * its story: what a switch costs, why, whether depth matters, what a flow costs to make,
+ * its story: what a switch costs, why, how much it saves, whether depth matters, what a flow costs to make,
  * to keep and how many there can be, what the scheduler adds, and what talking between flows costs.
  */
 #include "experiments.h"
@@ -13,6 +13,8 @@ int main(int argc, char **argv)
          switch_case_count},
         {"ablation", "is it cheap because it saves few registers?", ablation_cases,
          ablation_case_count},
+        {"context", "how many bytes does a switch save, and what else does a thread own?",
+         context_cases, context_case_count},
         {"depth", "does the cost grow with the live stack?", depth_cases, depth_case_count},
         {"spawn", "what does it cost to create, run and join a flow?", spawn_cases,
          spawn_case_count},

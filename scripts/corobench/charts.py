@@ -13,6 +13,7 @@ from typing import Any
 
 from corobench.bank import draw_bank, drawn
 from corobench.bars import draw_bars
+from corobench.contexts import context_cases, draw_contexts
 from corobench.curves import draw_ablation, draw_depth, draw_live, draw_sizes
 from corobench.dataset import Case, Dataset
 from corobench.layers import draw_layers, steps
@@ -102,6 +103,14 @@ CHARTS = (
         "Lower is better.",
         draw_live,
         lambda data: bool(live_lines(data)),
+    ),
+    Chart(
+        "context",
+        ("context",),
+        "How many bytes does a switch save?",
+        "And what a kernel thread owns beside what it saves. Lower is better.",
+        draw_contexts,
+        lambda data: bool(context_cases(data)),
     ),
     Chart(
         "footprint",

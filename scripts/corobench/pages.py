@@ -19,6 +19,7 @@ from corobench.wording import MISSING, Code, percent
 HEADINGS = {
     "switch": "Switching",
     "ablation": "What a switch saves, and what that costs",
+    "context": "How many bytes a switch saves",
     "depth": "Switching with deep stacks",
     "spawn": "Creating flows",
     "footprint": "What a flow weighs",

@@ -200,6 +200,7 @@ class Generator:
             *self._depth(number),
             *self._spawn(number),
             *self._footprint(number),
+            *self._contexts(number),
             *self._messages(number),
             *self._layers(number),
             *self._bank(number),
@@ -348,6 +349,25 @@ class Generator:
             )
         )
         return found
+
+    def _contexts(self, number: int) -> list[Record]:
+        cases = (
+            ("registers/keeps=sp-pc-bp", 24.0, "contract"),
+            ("go-gobuf", 56.0, "documented"),
+            ("ucontext_t", 156.0, "written"),
+            ("kernel-thread/keeps=xsave-area", 2440.0, "cpuid"),
+            ("kernel-thread/owns=task_struct", 5888.0, "slabinfo"),
+            ("kernel-thread/owns=kernel-stack", 16384.0, "meminfo"),
+        )
+        return [
+            self.trial(
+                f"context/{case}/place=same-cpu",
+                number,
+                {"bytes": metric(found, "B", source)},
+                op="what is kept of one flow",
+            )
+            for case, found, source in cases
+        ]
 
     def _messages(self, number: int) -> list[Record]:
         found = []

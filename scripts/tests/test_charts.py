@@ -25,6 +25,7 @@ class Drawing(ScratchTest):
         units = {
             "switch-ratio": "×",
             "footprint": "KiB",
+            "context": "KiB",
             "oslevel": "per 10^6",
             "peers": "×",
             "peers-footprint": "KiB",
