@@ -4,9 +4,9 @@
  *
  * A ladder, from the three registers of the inlined switch to the kernel's: what a thread's entry
  * into the kernel pushes (pt_regs), and the area for its vector registers (XSAVE), whose size CPUID
- * tells. Where a C library saves into an object, bytes are counted, not computed: the
- * object is filled twice, with different bytes, and saved to; where the two agree afterwards, it
- * wrote. The object may be larger than that: noted.
+ * tells. Where a C library saves into an object, bytes are counted, not computed: two objects are
+ * filled, with different bytes, and saved to; where one of them changed, it wrote. The
+ * object may be larger than that: noted.
  *
  * Go's is what its source says; no program of ours can ask. What a thread owns beside its
  * registers is the kernel's statistics: the slope of KernelStack over threads, and the size of an
@@ -43,18 +43,17 @@ static int known(struct bench_trial *t, const struct context_config *config)
 
 /* ---- what a library writes ----------------------------------------------------------- */
 
-/* The two fills are undone alike in each byte that was written. */
-static size_t bytes_alike(const unsigned char *a, const unsigned char *b, size_t bytes)
-{
-    size_t alike = 0;
+static const unsigned char fill[2] = {0xa5, 0x5a};
 
-    for (size_t i = 0; i < bytes; i++)
-        alike += a[i] == b[i];
-    return alike;
-}
-
-static void report_written(struct bench_trial *t, size_t written, size_t object_bytes)
+/* What was written is not both fills still. */
+static void report_written(struct bench_trial *t, const void *first, const void *second,
+                           size_t object_bytes)
 {
+    const unsigned char *a = first, *b = second;
+    size_t written = 0;
+
+    for (size_t i = 0; i < object_bytes; i++)
+        written += a[i] != fill[0] || b[i] != fill[1];
     bench_metric(t, "bytes", "B", "written", (double)written);
     bench_note(t, "object", "of %zu bytes", object_bytes);
 }
@@ -65,26 +64,23 @@ static int jmp_buf_written(struct bench_trial *t, const struct context_config *c
 
     (void)config;
     for (volatile int i = 0; i < 2; i++) {
-        memset(buffers[i], i ? 0x5a : 0xa5, sizeof buffers[i]);
+        memset(buffers[i], fill[i], sizeof buffers[i]);
         (void)_setjmp(buffers[i]);
     }
-    report_written(t, bytes_alike((void *)buffers[0], (void *)buffers[1], sizeof buffers[0]),
-                   sizeof buffers[0]);
+    report_written(t, buffers[0], buffers[1], sizeof buffers[0]);
     return 0;
 }
 
-/* Both into one place: part of the context is a pointer into itself. */
 static int ucontext_written(struct bench_trial *t, const struct context_config *config)
 {
-    static ucontext_t first, again;
+    static ucontext_t contexts[2];
 
     (void)config;
     for (volatile int i = 0; i < 2; i++) {
-        first = again;
-        memset(&again, i ? 0x5a : 0xa5, sizeof again);
-        (void)getcontext(&again);
+        memset(&contexts[i], fill[i], sizeof contexts[i]);
+        (void)getcontext(&contexts[i]);
     }
-    report_written(t, bytes_alike((void *)&first, (void *)&again, sizeof first), sizeof first);
+    report_written(t, &contexts[0], &contexts[1], sizeof contexts[0]);
     return 0;
 }
 

@@ -106,6 +106,7 @@ IN_FLOWS(high_water, a_run_that_does_not_watch_says_so)
     return NULL;
 }
 
+#if !CORO_ANNOTATED /* whose frames are larger than one thinks */
 static void *use_all_but(void *arg)
 {
     use_down_to((uintptr_t)coro_self().flow->stack.low + (uintptr_t)arg);
@@ -149,7 +150,6 @@ static unsigned count(const char *text, const char *word)
     return n;
 }
 
-#if !CORO_ANNOTATED /* whose frames are larger than one thinks */
 Test(high_water, who_came_near_the_end_is_named, .timeout = 60)
 {
     struct near slab = {{.policy = CORO_STACK_SLAB, .stack_bytes = SMALL_BYTES, .name = "tight"}, 160, 1};
