@@ -19,6 +19,11 @@
  * coloured: consecutive stacks start at different cache sets. Room for guard, canary and colour
  * comes on top of the size asked for; of guarded stacks, in address space only.
  *
+ * Considered and not built: *hibernating*, a range of addresses of its own per flow, whose pages are
+ * given back when it parks and filled again when it goes on. A prototype paid a madvise(2) and a page
+ * fault per turn, some hundred times what the copied policy pays for the same bytes, and kept a
+ * page-table entry per flow besides. What it would bring is that such flows may change workers.
+ *
  * A frame larger than a page can step over a guard; -fstack-clash-protection prevents it.
  *
  * Threads: an arena belongs to one thread at a time.
