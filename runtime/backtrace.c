@@ -4,7 +4,8 @@
  *
  * It knows only how to walk from where it is called: of a flow that is suspended, the call is made
  * to look as if it came from there (arch/<cpu>/call_from.S). Functions are named by the dynamic
- * symbol table if that knows them (link with -rdynamic), else given for addr2line.
+ * symbol table if that knows them (link with -rdynamic), else given for addr2line. On riscv64 gcc
+ * makes the tables that it walks by only if told to (-fasynchronous-unwind-tables).
  */
 #include "internal.h"
 
