@@ -18,8 +18,12 @@ static uint64_t scripted_receive(struct queue *q)
 static uint64_t counted(const uint64_t *items, size_t count)
 {
     struct message_state state = {0};
+    uint64_t result;
+
     script = items;
-    return consume_stream(&state, count, scripted_receive);
+    result = consume_stream(&state, count, scripted_receive);
+    script = NULL; /* the items are the caller's */
+    return result;
 }
 
 Test(message, items_in_order_all_count)
@@ -52,8 +56,10 @@ static void note_answer(struct queue *q, uint64_t item)
 
 Test(message, a_wrong_request_is_answered_by_what_nobody_waits_for)
 {
+    static const uint64_t items[] = {1, 3};
     struct message_state state = {0};
-    script = (uint64_t[]){1, 3};
+
+    script = items;
     consume_requests(&state, 1, scripted_receive, note_answer);
     cr_assert_eq(answer, 1);
     consume_requests(&state, 1, scripted_receive, note_answer);

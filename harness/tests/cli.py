@@ -23,7 +23,7 @@ PASS_OR_CONTAMINATED = (0, 4)  # these tests must pass on a busy machine too
 FAST = ["--epoch-ms", "0.05", "--triples", "1"]
 
 
-def toy(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def toy(*arguments: str, timeout: float = 150) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TOY, *arguments], capture_output=True, text=True, timeout=timeout,
                           stdin=subprocess.DEVNULL, check=False)
 
@@ -96,7 +96,7 @@ class Verbs(InFolder):
         done = toy("trial", "toy/fine/place=same-cpu", *FAST)
         record = json.loads(done.stdout)
         self.assertEqual(done.returncode, 0)
-        self.assertGreater(record["metrics"]["ns"]["value"], 0)
+        self.assertTrue(record["metrics"]["ns"]["value"] > 0 or "negative" in record["flags"])
         self.assertEqual(record["checks"]["ops_expected"], record["checks"]["ops_counted"])
 
     def test_trial_skipped_exits_77_with_its_reason(self) -> None:

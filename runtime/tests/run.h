@@ -47,4 +47,9 @@ static inline bool is_parked(struct coro_handle handle)
 
 #define UNTIL_PARKED(handle) EVENTUALLY(is_parked(handle))
 
+static inline bool is_done(struct coro_handle handle)
+{
+    return atomic_load(&handle.flow->flags) & CORO_FLOW_DONE;
+}
+
 #endif

@@ -2,6 +2,7 @@
  *
  * timer.c: sleepers wake in order and not early; a million of them, cancelled at once.
  */
+#include "emulated.h"
 #include "run.h"
 
 #include <stdlib.h>
@@ -69,6 +70,12 @@ enum { MANY = 2000, WAITER_STACK_BYTES = 8192 };
 enum { MANY = 1000 * 1000, WAITER_STACK_BYTES = 2048 };
 #endif
 
+/* An emulator takes ten times as long. */
+static unsigned many(void)
+{
+    return is_emulated() ? MANY / 10 : MANY;
+}
+
 static struct coro_chan *quiet;
 
 static uint64_t far_away_ns(uintptr_t i)
@@ -125,20 +132,20 @@ IN_FLOWS(timer, a_great_many_end_with_their_channel)
     struct coro_handle *flows;
 
     quiet = coro_chan_new(8, 0);
-    flows = spawn_waiters(waits_long, MANY / 10);
+    flows = spawn_waiters(waits_long, many() / 10);
     cr_expect_eq(coro_chan_close(quiet), 0);
-    join_waiters(flows, MANY / 10, -EPIPE);
+    join_waiters(flows, many() / 10, -EPIPE);
     coro_chan_free(quiet);
     return NULL;
 }
 
 static void *cancels_all(void *arg)
 {
-    struct coro_handle *flows = spawn_waiters(sleeps_long, MANY);
+    struct coro_handle *flows = spawn_waiters(sleeps_long, many());
 
-    for (unsigned i = 0; i < MANY; i++)
+    for (unsigned i = 0; i < many(); i++)
         cr_expect_eq(coro_cancel(flows[i]), 0);
-    join_waiters(flows, MANY, -ECANCELED);
+    join_waiters(flows, many(), -ECANCELED);
     return NULL;
 }
 
