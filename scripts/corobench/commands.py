@@ -18,6 +18,7 @@ from corobench import history, pages, render
 from corobench.charts import CHARTS
 from corobench.claims import ClaimsError, read_claims
 from corobench.dataset import Dataset
+from corobench.emulated import read_emulated
 from corobench.explorer import explorer
 from corobench.records import RecordError, Run, read_run
 from corobench.wording import plain
@@ -59,11 +60,12 @@ def run_command(
 
 def report_main(arguments: list[str]) -> int:
     options = _report_options(arguments)
-    paths = options.runs or [newest_run(options.results or options.output / "results")]
+    results = options.results or options.output / "results"
+    paths = options.runs or [newest_run(results)]
     data = Dataset(_read_together(paths))
     beside = _beside(options, data)
     past = history.read(history.path_of(options.output / "results/history", data.machine))
-    report = pages.build(data, read_claims(), past)
+    report = pages.build(data, read_claims(), past, read_emulated(results))
     files = render.files(report, explorer(data, beside))
     if options.check:
         return _check(options.output, files)

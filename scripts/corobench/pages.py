@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from corobench import bank, charts, history, layers, ledger, peers, tables
+from corobench import bank, charts, emulated, history, layers, ledger, peers, tables
 from corobench.blocks import Block, Bullets, Paragraph, Report, Section, Table
 from corobench.claims import Claims
 from corobench.dataset import COST, Dataset
 from corobench.doubts import run_figure, trust, unmeasured
+from corobench.records import Run
 from corobench.wording import MISSING, Code, percent
 
 HEADINGS = {
@@ -43,8 +44,10 @@ OWN_TABLES = {"bank": bank.tables, "layers": layers.table}
 
 
 def build(
-    data: Dataset, claims: Claims, entries: Sequence[history.Entry] = ()
+    data: Dataset, claims: Claims, entries: Sequence[history.Entry] = (),
+    elsewhere: Sequence[Run] = (),
 ) -> Report:
+    """`elsewhere`: what was counted under emulation (emulated.py)."""
     found = ledger.rulings(claims, data)
     sections = [Section("The ledger", [*_source(data), *ledger.summary(claims, found)])]
     shown_at: dict[str, str] = {}
@@ -65,6 +68,7 @@ def build(
                 _experiment(data, experiment, shown_at),
             )
         )
+    sections += emulated.section(data, elsewhere)
     past = history.section(list(entries))
     if past is not None:
         sections.append(past)
