@@ -24,6 +24,18 @@
  *
  * A yield, which is to be the fastest of all, enters by critical = slot and leaves by moving
  * `slot` on, which it must do anyway: critical == slot means inside, too (coro_is_inside()).
+ * It reads `slot` before it is inside: an old one is found out by slot_limit, which it reads
+ * after `key`, and which whoever moves the slot has cleared.
+ *
+ * On processors that let stores and loads pass each other:
+ *  - critical = 1 and the read of `key` are ordered by the membarrier alone, as above;
+ *  - what is done inside stays there: `key` is read by an acquire, and the owner leaves by a
+ *    release store of 0, which who stops the domain acquires. The thread that saved a flow's
+ *    context is the one that leaves after it, so the release covers the context too;
+ *  - what was done to a stopped domain is published by key = worker (release), and by
+ *    stopped = 0 (release) to who enters the slow way;
+ *  - leaving by `slot`, or amid the switch (CORO_ARCH_LEAVES), is for x86-64 alone, whose stores
+ *    are seen in their order. Elsewhere `critical` is 0 or 1, and the flow that goes on leaves.
  *
  * An object holds the key of the worker that it is biased to in `owner`, so one comparison asks
  * both "is it mine?" and "may I?". When a flow on another worker uses it, it stops that domain

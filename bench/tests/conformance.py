@@ -102,7 +102,8 @@ def main(program: str, full: bool, without: tuple[str, ...]) -> int:
         faults.append("no timed case is listed")
     if run(program, "trial", "no/such/case").returncode != 2:
         faults.append("an unknown case is no usage error (exit code 2)")
-    for case in to_run(wanted) if not faults else []:
+    ran = to_run(wanted) if not faults else []
+    for case in ran:
         fault = fault_of_ops(program, case["case"])
         faults += [f"{case['case']}: {fault}"] if fault else []
     for case in firsts(wanted) if not faults else []:
@@ -110,7 +111,7 @@ def main(program: str, full: bool, without: tuple[str, ...]) -> int:
         faults += [f"{case['case']}: {fault}"] if fault else []
     for fault in faults:
         print(fault)
-    print(f"{len(wanted)} cases, {len(faults)} faults")
+    print(f"{len(ran)} of {len(wanted)} cases ran, {len(faults)} faults")
     return 1 if faults else 0
 
 

@@ -3,18 +3,22 @@
  * domain.pml: the biased lock of worker.h, for Spin.
  *
  * One worker enters its domain again and again, by the fast path; two others stop it. Each
- * store of the worker goes through a store buffer (first in, first out, as on x86), which
- * drains at any time, or when membarrier makes it. Proved: never are two of them in the domain;
- * what one did there is seen by the next (`data` is written through the same buffer); and all
- * get in (no end but the proper one).
+ * store of the worker goes through a store buffer, which drains at any time, or when membarrier
+ * makes it. On one kind of processor that is first in, first out, as on x86; on the other (`weak`,
+ * as aarch64 and riscv64 may be) each variable drains by itself, and only a release, by which
+ * the worker leaves, waits for what was stored before it. The worker reads `key` by an acquire: no
+ * later read comes before it. Proved on both: never are two of them in the domain; what one did
+ * there is seen by the next (`data`); and all get in (no end but the proper one).
  *
- * Half of the entries are yields: they enter by critical = slot and leave by slot + 1, and what
- * they left in `critical` must not look like an entry when a thief has moved the slot: a
- * thief takes it away.
+ * On x86-64 half of the entries are yields: they enter by critical = slot and leave by slot + 1,
+ * and what they left in `critical` must not look like an entry when a thief has moved the slot:
+ * a thief takes it away. The slot is read before the worker is inside, and may be an old one
+ * by then: it is believed only if nobody has cleared slot_limit, which is read after `key`.
  *
  * With -DBROKEN=1 membarrier does nothing, with -DBROKEN=2 a thief leaves what a yield left there,
- * and the ring goes round: Spin must then find the error, or the model proves
- * nothing.
+ * and the ring goes round, with -DBROKEN=3 the worker leaves without a release, with
+ * -DBROKEN=4 a thief moves the slot and lets the limit be: Spin must then find the error, or the
+ * model proves nothing.
  */
 #ifndef BROKEN
 #define BROKEN 0
@@ -30,8 +34,16 @@ byte critical, stopped, data, slot;
 bool key = true; /* true: the worker's */
 bool stop_lock;
 
+bool weak; /* chosen once, by the worker */
+/* slot < slot_limit: who moves the slot clears it. Only who is inside writes it, so no buffer. */
+bool may_yield = true;
+
 /* The worker's store buffer: pairs of which variable and its value. */
 chan buffer = [BUFFER] of { byte, byte };
+/* If weak: values of `data`, and of `critical` with how many of the former must drain before. */
+chan datas = [BUFFER] of { byte };
+chan criticals = [BUFFER] of { byte, byte };
+byte data_sent, data_drained;
 byte expected; /* what data must be: counts all entries */
 byte inside;
 
@@ -54,13 +66,41 @@ active proctype memory()
 end:
     do
     :: atomic { buffer ? which, value -> apply(which, value) }
+    :: atomic { datas ? value -> data = value; data_drained++ }
     od
 }
+
+active proctype memory_of_critical()
+{
+    byte value, need;
+end:
+    do
+    :: criticals ? <value, need>;
+        atomic { data_drained >= need -> criticals ? value, need; critical = value }
+    od
+}
+
+#define drained (empty(buffer) && empty(datas) && empty(criticals))
+
+/* critical = value. `need`: 0, or for a release data_sent. */
+inline store_critical(value, need)
+{
+    if
+    :: weak -> criticals ! value, need
+    :: else -> buffer ! CRITICAL, value
+    fi
+}
+
+#if BROKEN == 3
+#define leave() store_critical(OUT, 0)
+#else
+#define leave() store_critical(OUT, data_sent)
+#endif
 
 inline membarrier()
 {
 #if BROKEN != 1
-    atomic { empty(buffer) -> skip } /* the kernel waits until it has drained */
+    atomic { drained -> skip } /* the kernel waits until it has drained */
 #else
     skip
 #endif
@@ -72,60 +112,80 @@ inline in_domain()
         inside++;
         assert(inside == 1);
         if /* its own store, still buffered, is what it would read */
-        :: buffer ?? [DATA, _] -> skip
-        :: else -> assert(data == expected)
+        :: nempty(datas) || buffer ?? [DATA, _] -> skip
+        :: empty(datas) && !buffer ?? [DATA, _] -> assert(data == expected)
         fi;
         expected++;
         seen = expected
     }
     atomic { inside-- }
-    buffer ! DATA, seen
+    if
+    :: weak -> atomic { datas ! seen; data_sent++ }
+    :: else -> buffer ! DATA, seen
+    fi
 }
 
 /* coro_enter_slow() */
 inline enter_slow()
 {
     do
-    :: buffer ! CRITICAL, IN;
-        empty(buffer); /* a fence */
+    :: store_critical(IN, 0);
+        drained; /* a fence */
         if
         :: !stopped -> break
         :: else ->
-            buffer ! CRITICAL, OUT;
+            leave();
             !stopped /* spins */
         fi
     od
 }
 
+inline enter_sure()
+{
+    store_critical(IN, 0);
+    if
+    :: key -> skip
+    :: else -> enter_slow()
+    fi
+}
+
 active proctype worker()
 {
     byte round, seen, at;
+    bool go;
+
+    if
+    :: weak = true
+    :: weak = false
+    fi;
     do
     :: round < ROUNDS ->
         if
-        :: buffer ! CRITICAL, IN; /* any other entry */
-            if
-            :: key -> skip
-            :: else -> enter_slow()
-            fi;
+        :: enter_sure(); /* any other entry */
             in_domain();
-            buffer ! CRITICAL, OUT
-        :: atomic { /* a yield. Reads its own buffered store first */
-                if
+            leave()
+        :: !weak -> /* a yield */
+            atomic {
+                if /* reads its own buffered store first */
                 :: buffer ?? [SLOT, _] -> skip
-                :: else -> at = slot
+                :: !buffer ?? [SLOT, _] -> at = slot
                 fi
             }
-            buffer ! CRITICAL, AT(at);
+            store_critical(AT(at), 0);
             if
-            :: key ->
+            :: key -> go = may_yield
+            :: else -> go = false
+            fi;
+            if
+            :: go ->
                 in_domain();
                 at++;
                 buffer ! SLOT, at
             :: else ->
-                enter_slow();
+                enter_sure();
                 in_domain();
-                buffer ! CRITICAL, OUT
+                may_yield = true;
+                leave()
             fi
         fi;
         round++
@@ -161,7 +221,11 @@ active [2] proctype thief()
     assert(data == expected); /* all that the worker did is visible */
     atomic { data = data + 1; expected = expected + 1 }
     if /* takes what is there: the ring has gone round */
-    :: slot > 0 -> slot--
+    :: slot > 0 ->
+#if BROKEN != 4
+        may_yield = false;
+#endif
+        slot--
     :: skip
     fi;
     atomic { inside-- }
