@@ -96,7 +96,7 @@ def main(program: str, full: bool, without: tuple[str, ...]) -> int:
     cases = listed(program)
     faults = faults_of_list(cases)
     wanted = [case for case in cases if case.get("timed") and
-              (full or case["profile"] != "full") and
+              (full or case.get("profile") != "full") and
               not str(case["case"]).startswith(without)]
     if not wanted:
         faults.append("no timed case is listed")
