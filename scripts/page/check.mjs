@@ -2,7 +2,8 @@
 //
 // check.mjs BROWSER PAGE [PICTURE]: opens report.html from its file in a headless Chromium, with
 // no network, uses it as a reader would, and prints what it found as JSON. It judges nothing:
-// tests/test_page.py does. With PICTURE it saves PICTURE-light.png and PICTURE-dark.png.
+// tests/test_page.py does. With PICTURE it saves PICTURE-light.png and PICTURE-dark.png: of the
+// README's, results/charts/page-*.png.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";

@@ -267,6 +267,20 @@ static const struct bench_case scale_cases[] = {
           BENCH_DEFAULT),
 };
 
+/* -------------------------------------------------------------------------- growth */
+
+/* Not the runtime's op, where one flow goes deep again and again: a goroutine's stack shrinks
+ * only when the collector finds it much too large. So each descent has a new one. */
+#define GROWTH(depth, profile)                                                               \
+    CASE("growth", "go", "depth_bytes=" #depth ",when=new",                                  \
+         "one descent of a new flow and the way back", 1, GO_GROW, depth, profile, JOB(1))
+
+static const struct bench_case growth_cases[] = {
+    GROWTH(1024, BENCH_DEFAULT),
+    GROWTH(65536, BENCH_DEFAULT),
+    GROWTH(1048576, BENCH_FULL),
+};
+
 /* ------------------------------------------------------------------------- oslevel */
 
 /* A yield is one switch between goroutines, an unbuffered round trip two. */
@@ -318,6 +332,7 @@ int main(int argc, char **argv)
         TABLE(message, "what does it cost to pass an item through a Go channel?"),
         TABLE(counter, "what does a counter under a sync.Mutex cost?"),
         TABLE(scale, "what do programs of very many goroutines cost?"),
+        TABLE(growth, "what does a goroutine's stack cost as it grows?"),
         TABLE(oslevel, "how often does the kernel switch while goroutines do?"),
         TABLE(footprint, "what does a parked goroutine weigh?"),
         {"io", IO_QUESTION, io_cases, io_case_count},

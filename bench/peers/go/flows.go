@@ -54,6 +54,7 @@ func go_run(kind C.int, ops, parameter C.uint64_t) C.uint64_t {
 		C.GO_SIEVE:     sieve,
 		C.GO_RING:      ringRun,
 		C.GO_SUM:       sumRun,
+		C.GO_GROW:      grow,
 	}
 	jobs <- job{works[kind], uint64(ops), uint64(parameter)}
 	return C.uint64_t(<-results)
