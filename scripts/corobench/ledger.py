@@ -55,8 +55,8 @@ def summary(claims: Claims, found: list[Ruling]) -> list[Block]:
         Measured(str(right), "predictions", "right"),
         " of ",
         Measured(str(len(found)), "predictions", "all"),
-        ". Verdicts are computed from the records by predicates that were written before "
-        "the run; each claim's name leads to its section.",
+        ". Verdicts are computed from the records by predicates; where one was changed after "
+        "figures had been seen, its section says so. Each claim's name leads to its section.",
     ]
     return [Paragraph(*parts), _ledger(found)]
 
