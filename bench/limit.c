@@ -127,9 +127,9 @@ static int limit_measure(struct bench_trial *t)
 /* The bound is part of the name: with another bound the figure is another one. */
 const struct bench_case limit_cases[] = {
     LIMIT("coro", "stack_bytes=4096,guard=madvise,bound=100000", BENCH_DEFAULT, 0, 100000,
-          1024, 2, PARKED_CORO, 4096, CORO_GUARD_MADVISE),
+          1024, 10, PARKED_CORO, 4096, CORO_GUARD_MADVISE),
     LIMIT("coro", "stack_bytes=4096,guard=mprotect,bound=100000", BENCH_DEFAULT, 0,
-          100000, 1024, 2, PARKED_CORO, 4096, CORO_GUARD_MPROTECT),
+          100000, 1024, 10, PARKED_CORO, 4096, CORO_GUARD_MPROTECT),
     LIMIT("coro", "stack_bytes=1024,guard=none,bound=1000000", BENCH_DEFAULT, 0, 1000000,
           65536, 10, PARKED_CORO, 1024, CORO_GUARD_NONE),
     LIMIT("coro", "stack_bytes=1024,guard=none,bound=10000000", BENCH_FULL, 0, 10000000,
@@ -137,7 +137,7 @@ const struct bench_case limit_cases[] = {
     LIMIT("coro", "stack_bytes=4096,guard=madvise,bound=10000000", BENCH_FULL, 0,
           10000000, 65536, 60, PARKED_CORO, 4096, CORO_GUARD_MADVISE),
     LIMIT("pthread", "stack_bytes=16384,bound=40000", BENCH_DEFAULT, BENCH_THREADS, 40000,
-          1024, 2.5, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
+          1024, 10, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
     LIMIT("pthread", "stack_bytes=16384,bound=200000", BENCH_FULL, BENCH_THREADS, 200000,
           1024, 60, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
     LIMIT("pthread", "stack_bytes=8388608,bound=200000", BENCH_FULL, BENCH_THREADS,
