@@ -139,12 +139,17 @@ struct coro_handle {
 
 struct coro_spawn_options {
     enum coro_stack_policy policy; /* where its frames lie: see stack.h */
-    size_t stack_bytes; /* 0: the run's if it is of that policy; else 64 KB, 2 KB in slabs */
+    size_t stack_bytes; /* 0: the run's if it is of that policy; else 64 KB, 2 KB in slabs,
+                           8 KB of a segment (64 KB at most) */
     const char *name;   /* kept by pointer; for reports. Copied flows have none */
     bool detached;      /* nobody will join it */
     bool pinned;        /* runs on `worker` and nowhere else */
     unsigned worker;
 };
+
+/* Whether spawn knows a policy here: 0; -ENOTSUP: segmented, of a CPU other than x86-64 or under a
+ * sanitizer; -EINVAL. Any thread. */
+int coro_policy_check(enum coro_stack_policy policy);
 
 /* Starts a flow, which runs when the caller blocks or yields, or on another worker. flow is NULL
  * without memory. Each flow that is not detached must be joined or detached once. */

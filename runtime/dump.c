@@ -7,6 +7,7 @@
  * the runtime, and has no frames here (scripts for a debugger: gdb/coro.py).
  */
 #include "copied.h"
+#include "segmented.h"
 
 #include <inttypes.h>
 
@@ -23,10 +24,14 @@ static const struct coro_worker *runs_on(const struct coro_sched *sched,
 static void print_frames(FILE *file, const struct coro_sched *sched,
                          const struct coro_flow *flow)
 {
+    struct coro_context from = flow->context;
+
+    if (flow->policy == CORO_STACK_SEGMENTED)
+        from = coro_segmented_context(flow);
     if (flow->policy == CORO_STACK_COPIED)
         coro_backtrace_top(file, coro_copied_pc(sched->workers[flow->home]->copied, flow));
     else
-        coro_backtrace(file, &flow->context);
+        coro_backtrace(file, &from);
 }
 
 /* In a run that watches stacks. */

@@ -15,6 +15,7 @@
  * kernel before the run ends: memory follows the largest number of flows that were alive at once.
  */
 #include "copied.h"
+#include "segmented.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,8 @@ static void pool_give_back(struct coro_worker *worker)
 static void recycle_elsewhere(struct coro_sched *sched, struct coro_flow *flow)
 {
     coro_spin_lock(&sched->pool_lock);
+    if (flow->policy == CORO_STACK_SEGMENTED)
+        coro_segmented_recycle(sched, flow);
     flow->pool_next = sched->classes[flow->stack_class].pool;
     sched->classes[flow->stack_class].pool = flow;
     coro_spin_unlock(&sched->pool_lock);
@@ -145,6 +148,8 @@ finish_slow(struct coro_worker *worker, struct coro_flow *flow, void *result)
     worker->finished++;
     if (flow->policy == CORO_STACK_COPIED)
         coro_copied_end(worker, flow);
+    if (flow->policy == CORO_STACK_SEGMENTED)
+        coro_segmented_end(worker);
     if (coro_likely(flow->joiner)) {
         struct coro_wait *joiner = flow->joiner;
 
@@ -185,7 +190,7 @@ CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
     uint32_t flags;
 
     if (coro_unlikely(!coro_is_biased(&flow->object, coro_key(worker)) ||
-                      flow->policy == CORO_STACK_COPIED))
+                      flow->policy >= CORO_STACK_COPIED))
         finish_slow(worker, flow, result);
     flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
     joiner = flow->joiner;
@@ -284,7 +289,7 @@ static int copied_prepare(struct coro_sched *sched, struct coro_flow *flow, coro
         recycle(home, flow);
         return error;
     }
-    flow_reset(flow, body, arg, flags | CORO_FLOW_PINNED | CORO_FLOW_COPIED);
+    flow_reset(flow, body, arg, flags | CORO_FLOW_PINNED | CORO_FLOW_SLOW);
     coro_copied_begin(flow, home);
     return 0;
 }
@@ -348,8 +353,14 @@ struct coro_handle coro_spawn_with(const struct coro_spawn_options *options, cor
         if (copied_prepare(worker->sched, flow, body, arg, flags))
             return handle;
     } else {
+        bool segmented = flow->policy == CORO_STACK_SEGMENTED;
+
         flow->name = options->name;
-        flow_prepare(worker->sched, flow, body, arg, flags | (options->name ? CORO_FLOW_NAMED : 0));
+        flow_prepare(worker->sched, flow, body, arg,
+                     flags | (options->name ? CORO_FLOW_NAMED : 0) |
+                         (segmented ? CORO_FLOW_SLOW : 0));
+        if (segmented)
+            coro_segmented_put_away(worker->sched, flow);
     }
     coro_enter_sure();
     handle = flow_start(worker, flow);

@@ -6,6 +6,7 @@
  * A *class* is one policy and size, with arenas of its own, each larger than the one before.
  */
 #include "copied.h"
+#include "segmented.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@ enum { COPIED_BYTES = 256 * 1024 }; /* that a worker's copied flows share */
 
 /* Of the policies that have stacks of several sizes. */
 static const size_t default_bytes[] = {[CORO_STACK_GUARDED] = 64 * 1024,
-                                       [CORO_STACK_SLAB] = 2 * 1024};
+                                       [CORO_STACK_SLAB] = 2 * 1024,
+                                       [CORO_STACK_SEGMENTED] = 8 * 1024};
 
 struct arena_link {
     struct arena_link *next;
@@ -38,15 +40,18 @@ static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
     struct arena_link *link = malloc(sizeof *link);
     size_t stacks = class->arena_stacks ? class->arena_stacks * ARENA_STACKS_FACTOR
                                         : ARENA_STACKS_FIRST;
+    size_t bytes = class->stack_bytes;
 
     if (!link)
         return -ENOMEM;
     if (stacks > ARENA_STACKS_MAX)
         stacks = ARENA_STACKS_MAX;
+    if (class->policy == CORO_STACK_SEGMENTED)
+        bytes = coro_segmented_stack_bytes(bytes);
     do
         link->arena = class->policy == CORO_STACK_SLAB
-                          ? coro_stack_slab_create(class->stack_bytes, stacks, sched->group_guard)
-                          : coro_stack_arena_create(class->stack_bytes, stacks, sched->guard);
+                          ? coro_stack_slab_create(bytes, stacks, sched->group_guard)
+                          : coro_stack_arena_create(bytes, stacks, sched->guard);
     while (!link->arena && (stacks /= 4) >= ARENA_STACKS_MIN);
     if (!link->arena) {
         free(link);
@@ -59,19 +64,28 @@ static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
     return 0;
 }
 
+int coro_class_stack(struct coro_sched *sched, unsigned stack_class, struct coro_stack *stack)
+{
+    struct coro_stack_class *class = &sched->classes[stack_class];
+
+    if (class->arena && !coro_stack_alloc(class->arena, stack))
+        return 0;
+    return arena_add(sched, class) ? -ENOMEM : coro_stack_alloc(class->arena, stack);
+}
+
 struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class)
 {
     struct coro_stack_class *class = &sched->classes[stack_class];
     struct coro_stack stack;
     struct coro_flow *flow;
-    size_t low;
+    bool segmented = class->policy == CORO_STACK_SEGMENTED;
+    size_t above = segmented ? sizeof(struct coro_segmented) : 0, low;
 
     if (class->policy == CORO_STACK_COPIED)
         return coro_copied_make(sched);
-    if (!class->arena || coro_stack_alloc(class->arena, &stack))
-        if (arena_add(sched, class) || coro_stack_alloc(class->arena, &stack))
-            return NULL;
-    low = ((uintptr_t)stack.top - sizeof *flow) / FLOW_ALIGN * FLOW_ALIGN;
+    if (coro_class_stack(sched, stack_class, &stack))
+        return NULL;
+    low = ((uintptr_t)stack.top - above - sizeof *flow) / FLOW_ALIGN * FLOW_ALIGN;
     flow = (struct coro_flow *)low;
     stack.top = (char *)flow;
     *flow = (struct coro_flow){.stack = stack,
@@ -80,6 +94,8 @@ struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class)
                                .all_next = sched->all};
     coro_object_init(&flow->object, CORO_PATIENCE_NEVER);
     sched->all = flow;
+    if (segmented)
+        coro_segmented_make(flow, stack_class, class->stack_bytes);
     return flow;
 }
 
@@ -98,11 +114,12 @@ struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class)
     return flow;
 }
 
-/* Less than a page can't be guarded. */
+/* Less than a page can't be guarded. (Of segments there is more than is asked for.) */
 static void class_init(struct coro_stack_class *class, enum coro_stack_policy policy,
                        size_t stack_bytes)
 {
-    bool small = stack_bytes < (size_t)sysconf(_SC_PAGESIZE);
+    bool small =
+        policy != CORO_STACK_SEGMENTED && stack_bytes < (size_t)sysconf(_SC_PAGESIZE);
 
     class->policy = small ? CORO_STACK_SLAB : policy;
     class->stack_bytes =
@@ -123,6 +140,9 @@ void coro_classes_init(struct coro_sched *sched, const struct coro_options *opti
     class_init(&sched->classes[CORO_CLASS_COPIED], CORO_STACK_COPIED,
                copied_bytes ? copied_bytes : COPIED_BYTES);
     sched->classes[CORO_CLASS_COPIED].policy = CORO_STACK_COPIED;
+    for (unsigned i = 0; i < CORO_CLASSES - CORO_CLASS_SEGMENTED; i++)
+        class_init(&sched->classes[CORO_CLASS_SEGMENTED + i], CORO_STACK_SEGMENTED,
+                   (size_t)CORO_STACK_MIN_BYTES << i);
     class_init(&sched->classes[0], own, bytes ? bytes : default_bytes[own]);
 }
 
@@ -135,6 +155,8 @@ static unsigned first_class(enum coro_stack_policy policy)
         return CORO_CLASS_SLAB;
     case CORO_STACK_COPIED:
         return CORO_CLASS_COPIED;
+    case CORO_STACK_SEGMENTED:
+        return CORO_CLASS_SEGMENTED;
     default:
         return CORO_CLASSES;
     }
@@ -150,10 +172,12 @@ unsigned coro_class_of(const struct coro_sched *sched, enum coro_stack_policy po
         policy = stack_bytes && stack_bytes != own->stack_bytes ? CORO_STACK_GUARDED : own->policy;
     if (policy == CORO_STACK_COPIED && !coro_copied_works())
         policy = CORO_STACK_GUARDED;
+    if (coro_policy_check(policy))
+        return CORO_CLASSES;
     if (policy == own->policy && (stack_bytes == 0 || stack_bytes == own->stack_bytes))
         return 0;
     class = first_class(policy);
-    if (class < CORO_CLASS_COPIED && stack_bytes == 0)
+    if (policy != CORO_STACK_COPIED && class < CORO_CLASSES && stack_bytes == 0)
         stack_bytes = default_bytes[policy];
     while (class < CORO_CLASSES && sched->classes[class].stack_bytes < stack_bytes)
         class++;

@@ -31,6 +31,7 @@
  */
 #include "copied.h"
 #include "io.h"
+#include "segmented.h"
 #include "trace.h"
 
 #include <linux/futex.h>
@@ -424,6 +425,10 @@ static void arrive(struct coro_worker *self)
 
     if (self->copied)
         coro_copied_parked(self);
+    if (self->segmented) {
+        coro_segmented_put_away(self->sched, self->segmented);
+        self->segmented = NULL;
+    }
     if (after) {
         self->after = NULL;
         after(self->after_arg);

@@ -21,7 +21,8 @@ enum {
     CORO_CLASS_GUARDED = 1,
     CORO_CLASS_SLAB = 25,
     CORO_CLASS_COPIED = CORO_CLASS_SLAB + 4,
-    CORO_CLASSES,
+    CORO_CLASS_SEGMENTED,
+    CORO_CLASSES = CORO_CLASS_SEGMENTED + 7,
     CORO_PATIENCE_FIRST = 3,
     CORO_PATIENCE_MAX = 12,
     CORO_PATIENCE_NEVER = 15, /* once shared, the object stays so */
@@ -48,6 +49,7 @@ struct coro_stack_class {
     size_t stack_bytes;  /* constant, as the next */
     enum coro_stack_policy policy;
     struct coro_flow *pool; /* by pool_next */
+    struct coro_segment *segments; /* out of use; by next */
 };
 
 /* See io.c; `set` to `sleeper` are io_epoll.c's. */
@@ -149,6 +151,8 @@ unsigned coro_class_of(const struct coro_sched *sched, enum coro_stack_policy po
                        size_t stack_bytes);
 /* With pool_lock held; NULL without memory. */
 struct coro_flow *coro_flow_make(struct coro_sched *sched, unsigned stack_class);
+/* The same, of a bare stack of the class. 0 or -ENOMEM. */
+int coro_class_stack(struct coro_sched *sched, unsigned stack_class, struct coro_stack *stack);
 /* From the run's pool, or made. */
 struct coro_flow *coro_flow_new(struct coro_sched *sched, unsigned stack_class);
 void coro_flow_free_all(struct coro_sched *sched);
@@ -182,7 +186,7 @@ CORO_INLINE struct coro_flow *coro_park(struct coro_worker *worker,
     if (coro_unlikely(policy == CORO_STACK_SLAB))
         coro_canary_check(worker->current, "parked");
     if (!locked)
-        return policy == CORO_STACK_COPIED ? &worker->idle : coro_next(worker);
+        return policy >= CORO_STACK_COPIED ? &worker->idle : coro_next(worker);
     return coro_park_unlocking(worker, object);
 }
 

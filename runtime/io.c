@@ -277,7 +277,9 @@ static int may_run(void)
     const struct coro_flow *self = coro_worker_self()->current;
     uint32_t flags = atomic_load_explicit(&self->flags, memory_order_relaxed);
 
-    return flags & CORO_FLOW_CANCELLED ? -ECANCELED : flags & CORO_FLOW_COPIED ? -ENOTSUP : 0;
+    return flags & CORO_FLOW_CANCELLED             ? -ECANCELED
+           : self->policy == CORO_STACK_COPIED ? -ENOTSUP
+                                               : 0;
 }
 
 static ssize_t run(struct coro_io *io)

@@ -266,7 +266,7 @@ static void withdraw(struct coro_io *io, bool was_pinned)
         }
         coro_wait_begin(worker, &io->wait, NULL, &nobody, NULL, "withdrawing from I/O");
         io->wait.claim = coro_claim_open(self);
-        coro_switch_park(worker, coro_next(worker));
+        coro_switch_park(worker, coro_park(worker, NULL, false));
         worker = coro_enter_sure();
     }
     if (!was_pinned) {

@@ -21,4 +21,19 @@
 #define CORO_FLOW_BODY  40
 #define CORO_FLOW_VALUE 48
 
+/* Of segmented flows: segmented.c asserts these. x86-64. */
+#define CORO_POLICY_SEGMENTED  4
+#define CORO_FLOW_POLICY       39
+#define CORO_FLOW_BYTES        160
+#define CORO_SEGMENTED_CURRENT 0 /* of what is above the flow */
+#define CORO_SEGMENTED_PC      8
+#define CORO_SEGMENTED_FP      16
+#define CORO_SEGMENT_PREV      0
+#define CORO_SEGMENT_NEXT      8
+#define CORO_SEGMENT_LIMIT     16
+#define CORO_SEGMENT_ROOM      24
+#define CORO_WORKER_CURRENT    24
+#define CORO_WORKER_SLOT_LIMIT 40
+#define CORO_WORKER_SEGMENTED  176
+
 #endif

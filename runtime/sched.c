@@ -317,6 +317,17 @@ static struct coro_flow *yield_on(struct coro_worker *worker, struct coro_flow *
     return *slot;
 }
 
+/* A segmented flow goes by way of the idle one, which puts it away. */
+static __attribute__((noinline)) struct coro_flow *yield_by_idle(struct coro_worker *worker)
+{
+    if (!has_work(worker)) {
+        coro_leave_worker(worker);
+        return NULL;
+    }
+    coro_ring_push(worker, worker->current);
+    return &worker->idle;
+}
+
 struct coro_flow *coro_yield_slow(struct coro_worker *worker)
 {
     struct coro_flow *next, **slot;
@@ -325,6 +336,8 @@ struct coro_flow *coro_yield_slow(struct coro_worker *worker)
 
     coro_enter_sure();
     coro_chores(worker);
+    if (coro_unlikely(worker->segmented))
+        return yield_by_idle(worker);
     slot = ring_slot(worker, 0);
     undisturbed = slot == atomic_load_explicit(&worker->slot_limit, memory_order_relaxed);
     if (undisturbed && slot < worker->laid)

@@ -11,6 +11,8 @@
  *    depth is known.
  *  - copied (copied.c): runs on one shared stack per worker; parked, only the live bytes are
  *    kept, and put back at the same addresses.
+ *  - segmented (segmented.c): a chain of small segments that grows as it is called deeper. For
+ *    code compiled with `gcc -fsplit-stack`, on x86-64.
  *
  * The first two take stacks from arenas. An arena reserves address space for `stacks_max`
  * stacks of one size and hands them out from a free list, last freed first (its pages are
@@ -41,6 +43,7 @@ enum coro_stack_policy {
     CORO_STACK_GUARDED,
     CORO_STACK_SLAB,
     CORO_STACK_COPIED,
+    CORO_STACK_SEGMENTED,
 };
 
 struct coro_stack {

@@ -134,7 +134,7 @@ enum coro_flow_flags {
     CORO_FLOW_DETACHED = 4,
     CORO_FLOW_DONE = 8,
     CORO_FLOW_NAMED = 16,
-    CORO_FLOW_COPIED = 32, /* parks by the slow halves only */
+    CORO_FLOW_SLOW = 32, /* copied or segmented: parks by the slow halves only */
 };
 
 /* At the top of its own stack: the words that a switch loads share lines and a page with
@@ -193,6 +193,7 @@ struct coro_worker {
     struct coro_sched *sched;
     struct coro_copied *copied; /* the stack that its copied flows share; NULL: none yet */
     size_t copied_used_bytes;   /* how deep, as far as was seen (high_water.c) */
+    struct coro_flow *segmented; /* runs here, and is to be put away; NULL: none */
 
     _Atomic(uint32_t) stopped __attribute__((aligned(64)));
     _Atomic(uint32_t) stop_lock;
@@ -428,11 +429,12 @@ CORO_INLINE void coro_link_remove(struct coro_link *link)
     link->next = NULL;
 }
 
-/* Whether the current flow may park without a slow half: it is neither cancelled nor copied. */
+/* Whether the current flow may park without a slow half: it is not cancelled, nor copied, nor
+ * segmented. */
 CORO_INLINE bool coro_parks_fast(struct coro_worker *worker)
 {
     return !(atomic_load_explicit(&worker->current->flags, memory_order_relaxed) &
-             (CORO_FLOW_CANCELLED | CORO_FLOW_COPIED));
+             (CORO_FLOW_CANCELLED | CORO_FLOW_SLOW));
 }
 
 CORO_INLINE bool coro_is_cancelled(struct coro_worker *worker)

@@ -27,7 +27,7 @@ REGISTERS = {  # SP, PC, FP
     "riscv:rv64": ("sp", "pc", "fp"),
 }
 CANCELLED, PINNED, DONE, NAMED = 1, 2, 8, 16  # enum coro_flow_flags
-COPIED = 3  # enum coro_stack_policy
+COPIED, SEGMENTED = 3, 4  # enum coro_stack_policy
 FRAMES_MAX = 64
 
 
@@ -43,9 +43,9 @@ class FlowUnwinder(Unwinder):
     def __init__(self) -> None:
         super().__init__("coro")
         self.top: Optional[tuple[int, int]] = None
-        self.context: Optional[gdb.Value] = None
+        self.context: Optional[dict[str, gdb.Value]] = None
 
-    def set(self, context: Optional[gdb.Value]) -> None:
+    def set(self, context: Optional[dict[str, gdb.Value]]) -> None:
         self.top = self.context = None
         gdb.invalidate_cached_frames()
         if context is not None:
@@ -86,6 +86,15 @@ class Flow:
         """Copied, and its frames are not on the shared stack."""
         start = int(gdb.parse_and_eval("(unsigned long)&coro_arch_start"))
         return self.copied and int(self.value["context"]["pc"]) == start
+
+    def context(self) -> dict[str, gdb.Value]:
+        """Where it goes on: of a segmented flow, what is above it says."""
+        found = {field: self.value["context"][field] for field in ("sp", "pc", "fp")}
+        if int(self.value["policy"]) == SEGMENTED:
+            above = gdb.lookup_type("struct coro_segmented").pointer()
+            own = gdb.Value(self.address + self.value.type.sizeof).cast(above)
+            found |= {"pc": own["pc"], "fp": own["fp"]}
+        return found
 
     def state(self) -> str:
         if self.flags & DONE:
@@ -188,7 +197,7 @@ def print_running(flow: Flow) -> None:
 
 def first_frame(flow: Flow) -> Optional[gdb.Frame]:
     """The unwinder is set: the flow's innermost, inlined or not."""
-    pc = int(flow.value["context"]["pc"])
+    pc = int(flow.context()["pc"])
     frame = gdb.newest_frame()
     while frame is not None and frame.pc() != pc:
         frame = frame.older()
@@ -197,7 +206,7 @@ def first_frame(flow: Flow) -> Optional[gdb.Frame]:
 
 def print_parked(flow: Flow) -> None:
     try:
-        UNWINDER.set(flow.value["context"])
+        UNWINDER.set(flow.context())
         print_frames(first_frame(flow))
     finally:
         UNWINDER.set(None)
@@ -265,7 +274,7 @@ class CoroSelect(gdb.Command):
         flow = chosen(argument)[0]
         if flow.flags & DONE or flow.worker is not None or flow.away():
             raise gdb.GdbError(f"it has no frames of its own to select: {flow.line()}")
-        UNWINDER.set(flow.value["context"])
+        UNWINDER.set(flow.context())
         frame = first_frame(flow)
         if frame is not None:
             frame.select()

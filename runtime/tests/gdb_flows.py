@@ -17,6 +17,7 @@ DEEP = ["receive_deep", "receive_deep", "receive_deep", "receiver"]
 EXPECTED = {  # state, and frames that must be there in this order
     "main": ("running on worker 0", ["stop_here", "play"]),
     "the-receiver": ("receiving from a channel", DEEP),
+    "the-segmented": ("receiving from a channel", DEEP),  # by code without the check
     "the-locker": ("locking a mutex", ["locker"]),
     "the-ended": ("ended, not joined", []),
     "the-sleeper": ("asleep", ["coro_sleep_until", "sleeper"]),

@@ -3,11 +3,12 @@
  * gdb_flows_target.c: what tests/gdb_flows.py debugs: a flow in each state. Its debug information
  * describes the runtime's types, so that it does for a library without any.
  */
-#include "internal.h"
+#include "segmented.h"
 
 #include <stdlib.h>
 
 static struct coro_sched *volatile sched; /* of its types gdb is to know */
+static struct coro_segmented *volatile segmented;
 static struct coro_mutex mutex;
 static _Atomic(bool) spinning, over;
 
@@ -68,7 +69,9 @@ static struct coro_handle spawn(const char *name, unsigned worker, coro_body *bo
 static void *play(void *arg)
 {
     struct coro_chan *chan = coro_chan_new(8, 0);
-    struct coro_handle flows[6];
+    const struct coro_spawn_options in_segments = {.name = "the-segmented",
+                                                    .policy = CORO_STACK_SEGMENTED};
+    struct coro_handle flows[7];
 
     coro_mutex_init(&mutex);
     coro_mutex_lock(&mutex);
@@ -77,11 +80,13 @@ static void *play(void *arg)
     flows[2] = spawn("the-ended", 0, ender, NULL);
     flows[3] = spawn("the-sleeper", 0, sleeper, NULL);
     flows[4] = spawn("the-spinner", 1, spinner, NULL);
+    flows[6] = coro_spawn_with(&in_segments, receiver, chan);
     while (!spinning)
         coro_yield();
     coro_sleep_ns(1000000); /* until the others are where they wait */
     flows[5] = spawn("the-runnable", 0, ender, NULL);
     sched = coro_sched_self();
+    segmented = coro_segmented_of(flows[6].flow);
     if (sched->workers_count != 2)
         exit(1);
     stop_here();
@@ -89,7 +94,7 @@ static void *play(void *arg)
     coro_cancel(flows[3]);
     coro_mutex_unlock(&mutex);
     coro_chan_close(chan);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 7; i++)
         coro_join(flows[i], NULL);
     return arg;
 }

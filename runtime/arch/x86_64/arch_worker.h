@@ -36,6 +36,7 @@ static inline void coro_arch_pause(void)
 #if !CORO_ANNOTATED
 #define CORO_ARCH_LEAVES 1
 #define CORO_ARCH_FLOW_START 1
+#define CORO_ARCH_SEGMENTED 1 /* morestack.S */
 /* PC of a new flow whose FP is the flow: switch.S. */
 extern const char coro_arch_flow_start[] __attribute__((visibility("hidden")));
 /* The inlined switch of arch_switch.h, with the scheduler's stores in the right place: when
