@@ -267,6 +267,7 @@ const struct bench_case footprint_cases[] = {
     CORO("stack_bytes=4096,guard=madvise", BENCH_QUICK, 8192, 4096, CORO_GUARD_MADVISE),
     CORO("stack_bytes=4096,guard=mprotect", BENCH_DEFAULT, 8192, 4096,
          CORO_GUARD_MPROTECT),
+    CORO("stack_bytes=8192,guard=none", BENCH_DEFAULT, 8192, 8192, CORO_GUARD_NONE),
     CORO("stack_bytes=8192,guard=madvise", BENCH_FULL, 8192, 8192, CORO_GUARD_MADVISE),
     CORO("stack_bytes=65536,guard=madvise", BENCH_DEFAULT, 8192, 65536,
          CORO_GUARD_MADVISE),

@@ -25,12 +25,15 @@ from corobench.selection import (
     costs,
     depth_lines,
     footprint_cases,
+    growth_lines,
     headline_cases,
+    hotsplit_lines,
     live_lines,
     message_kind,
     reference,
     size_lines,
 )
+from corobench.stacks import draw_growth, draw_hotsplit
 from corobench.style import THEMES, Theme, svg, themed, title
 from corobench.weights import draw_footprint
 
@@ -137,6 +140,25 @@ CHARTS = (
         draw_depth,
         lambda data: bool(depth_lines(data)),
     ),
+    Chart(
+        "hotsplit",
+        ("hotsplit",),
+        "Does a call cost more where a segment of the stack ends?",
+        "Go 1.2 moved that end from 4 to 8 KB; stacks in one piece have none, and Go 1.4 began "
+        "at 2 KB. Lower is better.",
+        draw_hotsplit,
+        lambda data: bool(hotsplit_lines(data)),
+    ),
+    Chart(
+        "growth",
+        ("growth",),
+        "What does it cost to grow a stack?",
+        "Descents and the way back. Steady: been there before; regrown: given back in between. "
+        "Lower is better.",
+        draw_growth,
+        lambda data: bool(growth_lines(data)),
+    ),
+    _bars("prologue", "prologue", "The check of the stack's end before each function"),
     _bars("yield", "yield", "Let the other flows run"),
     _bars(
         "message",

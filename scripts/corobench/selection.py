@@ -169,3 +169,36 @@ def size_lines(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
         for name, points in lines.items()
         if len(points) > 1
     }
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word.isascii() and word.isdigit() and 0 < len(word) < 16 else None
+
+
+def _by_depth(data: Dataset, experiment: str) -> dict[str, list[tuple[int, Case]]]:
+    """By subject and whatever parameters there are but the depth; none is 0 deep."""
+    lines: dict[str, list[tuple[int, Case]]] = {}
+    for case in costs(data, experiment):
+        depth = _number(case.params.get("depth_bytes", ""))
+        if depth:
+            others = [
+                f"{key}={value}" for key, value in case.params.items() if key != "depth_bytes"
+            ]
+            lines.setdefault(", ".join([case.subject, *others]), []).append((depth, case))
+    return {
+        name: sorted(points, key=lambda point: point[0])
+        for name, points in sorted(lines.items(), key=lambda line: line[0])
+    }
+
+
+def hotsplit_lines(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
+    return _by_depth(data, "hotsplit")
+
+
+def segment_ends(data: Dataset) -> list[int]:
+    found = {_number(case.params.get("segment_bytes", "")) for case in costs(data, "hotsplit")}
+    return sorted(end for end in found if end)
+
+
+def growth_lines(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
+    return _by_depth(data, "growth")

@@ -183,9 +183,9 @@ ROWS: dict[str, dict[str, Row]] = {
         NOT_TESTABLE: {"hog_alone.beside": 0.5},
     },
     "C19": {
-        CONFIRMED: {"checked.ns": [100.0], "plain.ns": [100.0]},
-        REFUTED: {"checked.ns": [120.0]},
-        QUALIFIED: {"checked.ns": [104.0]},
+        CONFIRMED: {"checked.ns": 100.0, "plain.ns": 100.0},
+        REFUTED: {"checked.ns": 120.0},
+        QUALIFIED: {"checked.ns": 104.0},
     },
 }
 

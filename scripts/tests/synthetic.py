@@ -205,6 +205,7 @@ class Generator:
             *self._layers(number),
             *self._bank(number),
             *self._traffic(number),
+            *self._stacks(number),
         ]
         self.random.shuffle(found)
         return found
@@ -452,6 +453,22 @@ class Generator:
                 (f"{stream}element_bytes=4096/workers=1/place=same-cpu", 113.0),
                 (f"{stream}workers=1/place=same-cpu", 4.0),
                 ("scale/coro-ring/flows=100000/workers=1/place=same-cpu", 20.0),
+            )
+        ]
+
+    def _stacks(self, number: int) -> list[Record]:
+        segment = "hotsplit/segmented/segment_bytes=4096/"
+        return [
+            self.trial(f"{case}/place=same-cpu", number, self.cost(ns), op="one call")
+            for case, ns in (
+                (f"{segment}depth_bytes=2048", 1.5),
+                (f"{segment}depth_bytes=3840", 5.4),
+                ("hotsplit/guarded/depth_bytes=3840", 1.5),
+                ("growth/guarded/depth_bytes=4096/when=regrown", 1500.0),
+                ("growth/guarded/depth_bytes=65536/when=regrown", 20000.0),
+                ("growth/segmented/depth_bytes=65536/when=regrown", 900.0),
+                ("prologue/fib/check=off", 17000.0),
+                ("prologue/fib/check=on", 17300.0),
             )
         ]
 

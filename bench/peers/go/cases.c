@@ -44,12 +44,14 @@ static int start(struct bench_trial *t)
 /* A first run has Go start the threads that it needs. */
 static int setup(struct bench_trial *t)
 {
-    enum { WARM_OPS = 1000 };
+    const struct go_config *config = bench_case_of(t)->arg;
+    bool descends = config->kind == GO_DESCEND || config->kind == GO_DESCEND_ANEW;
+    uint64_t warm_ops = descends ? 2 : 1000;
     int err = start(t);
     if (err)
         return err;
-    if (run(t, WARM_OPS) != WARM_OPS)
-        return bench_fail(t, "the first %d operations were not all done", WARM_OPS);
+    if (run(t, warm_ops) != warm_ops)
+        return bench_fail(t, "the first operations were not all done");
     return process_pin(t, 2);
 }
 
@@ -267,18 +269,24 @@ static const struct bench_case scale_cases[] = {
           BENCH_DEFAULT),
 };
 
-/* -------------------------------------------------------------------------- growth */
-
-/* Not the runtime's op, where one flow goes deep again and again: a goroutine's stack shrinks
- * only when the collector finds it much too large. So each descent has a new one. */
+/* As bench/growth.c names them: 16 MB in all, or so, per epoch. */
 #define GROWTH(depth, profile)                                                               \
-    CASE("growth", "go", "depth_bytes=" #depth ",when=new",                                  \
-         "one descent of a new flow and the way back", 1, GO_GROW, depth, profile, JOB(1))
+    CASE("growth", "go", "depth_bytes=" #depth ",when=steady", "one descent and the way back", \
+         1, GO_DESCEND, depth, BENCH_FULL, JOB((depth) < 8388608 ? 16777216 / (depth) : 0)),  \
+        CASE("growth", "go", "depth_bytes=" #depth ",when=regrown",                          \
+             "one descent and the way back", 1, GO_DESCEND_ANEW, depth, profile,             \
+             JOB((depth) < 8388608 ? 16777216 / (depth) : 0))
 
 static const struct bench_case growth_cases[] = {
-    GROWTH(1024, BENCH_DEFAULT),
     GROWTH(65536, BENCH_DEFAULT),
+    GROWTH(1024, BENCH_FULL),
+    GROWTH(4096, BENCH_FULL),
+    GROWTH(16384, BENCH_FULL),
+    GROWTH(262144, BENCH_FULL),
     GROWTH(1048576, BENCH_FULL),
+    GROWTH(4194304, BENCH_FULL),
+    GROWTH(16777216, BENCH_FULL),
+    GROWTH(67108864, BENCH_FULL),
 };
 
 /* ------------------------------------------------------------------------- oslevel */
@@ -332,7 +340,7 @@ int main(int argc, char **argv)
         TABLE(message, "what does it cost to pass an item through a Go channel?"),
         TABLE(counter, "what does a counter under a sync.Mutex cost?"),
         TABLE(scale, "what do programs of very many goroutines cost?"),
-        TABLE(growth, "what does a goroutine's stack cost as it grows?"),
+        TABLE(growth, "what does it cost a goroutine's stack to grow?"),
         TABLE(oslevel, "how often does the kernel switch while goroutines do?"),
         TABLE(footprint, "what does a parked goroutine weigh?"),
         {"io", IO_QUESTION, io_cases, io_case_count},

@@ -41,20 +41,21 @@ func go_start(workers C.int) {
 //export go_run
 func go_run(kind C.int, ops, parameter C.uint64_t) C.uint64_t {
 	works := [...]func(ops, parameter uint64) uint64{
-		C.GO_YIELD:     yield,
-		C.GO_ROUNDTRIP: roundTrip,
-		C.GO_STREAM:    stream,
-		C.GO_SPAWN:     spawn,
-		C.GO_COUNTER:   counter,
-		C.GO_OWNER:     owner,
-		C.GO_CROWD:     crowd,
-		C.GO_FAN_IN:    fanIn,
-		C.GO_PASS:      pass,
-		C.GO_SKYNET:    skynetRun,
-		C.GO_SIEVE:     sieve,
-		C.GO_RING:      ringRun,
-		C.GO_SUM:       sumRun,
-		C.GO_GROW:      grow,
+		C.GO_YIELD:        yield,
+		C.GO_ROUNDTRIP:    roundTrip,
+		C.GO_STREAM:       stream,
+		C.GO_SPAWN:        spawn,
+		C.GO_COUNTER:      counter,
+		C.GO_OWNER:        owner,
+		C.GO_CROWD:        crowd,
+		C.GO_FAN_IN:       fanIn,
+		C.GO_PASS:         pass,
+		C.GO_SKYNET:       skynetRun,
+		C.GO_SIEVE:        sieve,
+		C.GO_RING:         ringRun,
+		C.GO_SUM:          sumRun,
+		C.GO_DESCEND:      descents,
+		C.GO_DESCEND_ANEW: descentsAnew,
 	}
 	jobs <- job{works[kind], uint64(ops), uint64(parameter)}
 	return C.uint64_t(<-results)

@@ -10,7 +10,8 @@
 /* The jobs of go_run(). */
 enum {
     GO_YIELD, GO_ROUNDTRIP, GO_STREAM, GO_SPAWN, GO_COUNTER, GO_OWNER, GO_CROWD, GO_FAN_IN, GO_PASS,
-    GO_SKYNET, GO_SIEVE, GO_RING, GO_SUM, GO_GROW
+    GO_SKYNET, GO_SIEVE, GO_RING, GO_SUM, GO_DESCEND,
+    GO_DESCEND_ANEW
 };
 
 /* A ring of yielding goroutines, in C's memory; see ring.go. Both sides use atomic accesses,

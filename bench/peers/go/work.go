@@ -161,3 +161,40 @@ func skynetRun(ops, leaves uint64) uint64 {
 	}
 	return done
 }
+
+// descend: so many frames of 512 bytes, and back. Go clears each of them.
+//
+//go:noinline
+func descend(frames uint64) uint64 {
+	var frame [frameBytes - 24]byte
+	frame[0], frame[len(frame)-1] = 1, 1
+	if frames > 1 {
+		return descend(frames-1) + uint64(frame[0])
+	}
+	return 1
+}
+
+const frameBytes = 512
+
+// descents: by one goroutine, whose stack is as large as it needs from the second on.
+func descents(ops, bytes uint64) (done uint64) {
+	for ; ops > 0; ops-- {
+		if descend(bytes/frameBytes) == bytes/frameBytes {
+			done++
+		}
+	}
+	return done
+}
+
+// descentsAnew: each by a goroutine of its own, that begins with a small stack and gives it
+// back as it ends.
+func descentsAnew(ops, bytes uint64) (done uint64) {
+	result := make(chan uint64)
+	for ; ops > 0; ops-- {
+		go func() { result <- descend(bytes / frameBytes) }()
+		if <-result == bytes/frameBytes {
+			done++
+		}
+	}
+	return done
+}
