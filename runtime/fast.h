@@ -26,7 +26,7 @@ CORO_INLINE void coro_yield(void)
     next = coro_yield_slow(worker);
     worker = coro_worker_self(); /* cheaper than keeping it over the call */
     if (next)
-        coro_switch_park(worker, next);
+        coro_switch_flow(worker, worker->current, next, next == &worker->idle);
 }
 
 struct coro_flow *coro_chan_send_slow(struct coro_chan *chan, const void *element,
