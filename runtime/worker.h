@@ -192,8 +192,8 @@ struct coro_worker {
     void *after_arg;
     struct coro_sched *sched;
     struct coro_copied *copied; /* the stack that its copied flows share; NULL: none yet */
-    size_t copied_used_bytes;   /* how deep, as far as was seen (high_water.c) */
     struct coro_flow *segmented; /* runs here, and is to be put away; NULL: none */
+    size_t copied_used_bytes;   /* how deep, as far as was seen (high_water.c) */
 
     _Atomic(uint32_t) stopped __attribute__((aligned(64)));
     _Atomic(uint32_t) stop_lock;
