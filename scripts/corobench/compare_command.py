@@ -82,6 +82,14 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         help="chance that a family without a change fails, before the second batch "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--batch-seconds",
+        type=_whole,
+        default=0,
+        metavar="S",
+        help="rounds of a batch (first, extension, confirmation) that would end later are not "
+        "made; 0: all are (default)",
+    )
     parser.add_argument("--seed", type=_whole, help="of the random orders")
     parser.add_argument(
         "--layouts",
@@ -323,7 +331,9 @@ def _timed_part(
         layouts = machine_code.relink(new, Path(scratch), options.layouts)
         arms = {"base": base, "new": new}
         arms.update({f"layout{n}": path for n, path in enumerate(layouts, 1)})
-        plan = timing.Plan(arms, tuple(cases), options.rounds, folder)
+        plan = timing.Plan(
+            arms, tuple(cases), options.rounds, folder, batch_s=options.batch_seconds
+        )
         if options.seed is not None:
             plan = dataclasses.replace(plan, seed=options.seed)
 

@@ -44,6 +44,7 @@ class Plan:
     folder: Path
     seed: int = field(default_factory=lambda: random.SystemRandom().getrandbits(40))
     profile: str = "full"
+    batch_s: float = 0  # rounds that would end later are not made; 0: all are
 
     @property
     def layouts(self) -> list[str]:
@@ -56,7 +57,7 @@ def run_batch(plan: Plan, name: str, cases: Sequence[str], rounds: int) -> Run:
     words = [str(plan.arms["new"]), "run", *cases, "--profile", plan.profile]
     for arm, path in plan.arms.items():
         words += ["--arm", f"{arm}={path.resolve()}"]
-    words += ["--max-rel-ci", "0", "--time-budget", "0", "--epoch-ms", "0.1",
+    words += ["--max-rel-ci", "0", "--time-budget", str(plan.batch_s), "--epoch-ms", "0.1",
               "--min-rounds", str(rounds), "--max-rounds", str(rounds), "--triples", "5",
               "--seed", str(plan.seed + sum(name.encode())),
               "--output", str(output)]  # fmt: skip
