@@ -87,7 +87,11 @@ def built(root: Path, rev: str, like: Path) -> Iterator[Path]:
     git = ["git", "-C", str(root)]
     if rev.startswith("-"):
         raise ProgramError(f"{plain(rev)}: not a revision")
-    commit = _run([*git, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}"]).strip()
+    try:
+        words = [*git, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}"]
+        commit = _run(words).strip()
+    except ProgramError:
+        raise ProgramError(f"{plain(rev, 100)}: no such revision in {plain(root)}") from None
     worktree = path_of_length(len(str(root)), Path(tempfile.gettempdir()).resolve())
     there = _build_path(root, worktree, build)
     try:
