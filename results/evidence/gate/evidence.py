@@ -153,6 +153,8 @@ def simulated_aa() -> Iterator[bool]:
     for row in rows("aa"):
         for case, values in row["trials"].items():
             pools.setdefault(case, []).extend(values)
+    if not pools:
+        raise SystemExit("simulated: it draws from the rounds of aa, and there are none yet")
     names = ("base", "new", "base-again", "new-again")
     swapped = ("new", "base", "new-again", "base-again")
     while True:
