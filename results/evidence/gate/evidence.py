@@ -65,9 +65,12 @@ def add(section: str, row: Row) -> None:
 leave_at_s = math.inf
 
 
-def until(section: str, wanted: int, make: Callable[[int], Row]) -> None:
+def until(
+    section: str, wanted: int, make: Callable[[int], Row],
+    enough: Callable[[], bool] = lambda: False,
+) -> None:  # fmt: skip
     for index in range(len(rows(section)), wanted):
-        if time.monotonic() > leave_at_s:
+        if time.monotonic() > leave_at_s or enough():
             break
         add(section, make(index))
 
@@ -207,7 +210,8 @@ def sections(program: Path) -> dict[str, Callable[[], None]]:
         "same": lambda: until("same", 100, lambda _: counted(program, program)),
         "aa": lambda: until("aa", 50, lambda _: timed(program, "", 0.01, TWO, True)),
         "delay3": lambda: until(
-            "delay3", 100, lambda _: timed(program, planted("delay=0.03"), 0.01, ONE, False)
+            "delay3", 160, lambda _: timed(program, planted("delay=0.03"), 0.01, ONE, False),
+            lambda: len(able("delay3", 0.03)) >= 93,
         ),
         "delay1": lambda: until(
             "delay1", 40, lambda _: timed(program, planted("delay=0.01"), 0.005, ONE, False)
