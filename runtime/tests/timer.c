@@ -186,7 +186,9 @@ static void *timers_fire_on_small_stacks(void *arg)
         cr_expect_eq(coro_join(sleeps[i], NULL), 0);
     for (size_t i = 0; i < 8; i++) {
         cr_expect_eq(coro_stack_used(yields[i], &use), 0);
-        cr_expect_lt(use.used_bytes, use.stack_bytes * 2 / 3, "%zu bytes", use.used_bytes);
+        /* a third is left on x86-64; aarch64's frames are larger */
+        cr_expect_lt(use.used_bytes, use.stack_bytes * 3 / 4, "%zu of %zu bytes",
+                     use.used_bytes, use.stack_bytes);
     }
     over = true;
     for (size_t i = 0; i < 8; i++)
