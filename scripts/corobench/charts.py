@@ -144,8 +144,8 @@ CHARTS = (
         "hotsplit",
         ("hotsplit",),
         "Does a call cost more where a segment of the stack ends?",
-        "Go 1.2 moved that end from 4 to 8 KB; stacks in one piece have none, and Go 1.4 began "
-        "at 2 KB. Lower is better.",
+        "Larger segments move that end further down; stacks in one piece have none, and can "
+        "begin small. Lower is better.",
         draw_hotsplit,
         lambda data: bool(hotsplit_lines(data)),
     ),
