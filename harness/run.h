@@ -42,6 +42,7 @@ struct bench_run_options {
     const char *events;    /* NULL: the default counters */
     double max_rel_ci;     /* stop when every interval's half-width is below; 0: never */
     double time_budget_s;  /* 0: none */
+    int rounds_sure;       /* so many are made whatever the budget */
     double trial_timeout_s;
     double epoch_ms;
     int triples;

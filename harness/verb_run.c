@@ -14,8 +14,8 @@ static const char run_text[] =
     "Rounds of every matching case in random order, until each interval is as tight as asked\n"
     "or the time is up. Records are kept as they come: Ctrl-C loses nothing finished.\n"
     "  --regex RE           names that the extended regular expression matches somewhere\n"
-    "  --profile P          quick (30 s of rounds), default (about 11 minutes), full (until\n"
-    "                       tight, with every placement and study variant)\n"
+    "  --profile P          quick (30 s of rounds), default (11 minutes, six rounds at\n"
+    "                       least), full (until tight, with every placement and variant)\n"
     "  --max-rel-ci X       stop when every 95 % interval's half-width is below this share of\n"
     "                       its median, e.g. 0.01; 0: never\n"
     "  --time-budget S      seconds for the rounds; 0: none\n"
@@ -63,6 +63,7 @@ static int run_option(struct bench_run_options *o, int option)
     case OPT_MAX_REL_CI:
         return cli_parse_real(optarg, 0, 1, &o->max_rel_ci);
     case OPT_TIME_BUDGET:
+        o->rounds_sure = 0;
         return cli_parse_real(optarg, 0, 1e7, &o->time_budget_s);
     case OPT_MIN_ROUNDS:
         return cli_parse_int(optarg, 1, 10000, &o->rounds_min);
