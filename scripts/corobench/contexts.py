@@ -45,14 +45,7 @@ def draw_contexts(theme: Theme, data: Dataset) -> Any:
         )
     axes.set_yticks(
         range(len(cases)),
-        [
-            label(
-                case.name.removeprefix("context/").removesuffix(
-                    f"/place={case.placement}"
-                )
-            )
-            for case in cases
-        ],
+        [label(case.within) for case in cases],
     )
     axes.set_ylim(len(cases) - 0.4, -0.6)
     axes.set_xlim(8, 6 * max(most, 16))

@@ -21,6 +21,7 @@ from corobench.selection import (
 from corobench.style import (
     Palette,
     Theme,
+    curve,
     label,
     legend_below,
     log_axis,
@@ -151,22 +152,7 @@ def draw_depth(theme: Theme, data: Dataset) -> Any:
     axes.set_yscale("log")
     axes.set_xscale("symlog", base=4, linthresh=smallest, linscale=0.7)
     for name, points in lines.items():
-        colour = palette.colour(name)
-        found = [
-            (depth, estimate)
-            for depth, case in points
-            if (estimate := case.estimate(COST)) is not None
-        ]
-        axes.plot(
-            [depth for depth, _ in found],
-            [one.median for _, one in found],
-            marker=palette.marker(name),
-            color=colour,
-            markersize=6,
-            label=label(name),
-        )
-        for depth, estimate in found:
-            whisker(axes, depth, estimate, 0, True, colour)
+        curve(axes, palette, name, ((x, case.estimate(COST)) for x, case in points))
     axes.set_xticks(depths[:: max(1, len(depths) // 9)])
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(
@@ -188,19 +174,7 @@ def draw_sizes(theme: Theme, data: Dataset) -> Any:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     for name, points in lines.items():
-        colour = palette.colour(name)
-        axes.plot(
-            [bytes_ for bytes_, _ in points],
-            [case.median(COST) for _, case in points],
-            marker=palette.marker(name),
-            color=colour,
-            markersize=6,
-            label=label(name),
-        )
-        for bytes_, case in points:
-            found = case.estimate(COST)
-            if found is not None:
-                whisker(axes, bytes_, found, 0, True, colour)
+        curve(axes, palette, name, ((x, case.estimate(COST)) for x, case in points))
     axes.margins(x=0.04)
     log_axis(axes.xaxis, bytes_axis=True)
     log_axis(axes.yaxis)
@@ -216,22 +190,7 @@ def draw_live(theme: Theme, data: Dataset) -> Any:
     figure = new_figure(3.8)
     axes = figure.subplots()
     for name, points in lines.items():
-        colour = palette.colour(name)
-        found = [
-            (live, estimate)
-            for live, case in points
-            if (estimate := case.estimate(COST)) is not None
-        ]
-        axes.plot(
-            [live for live, _ in found],
-            [one.median for _, one in found],
-            marker=palette.marker(name),
-            color=colour,
-            markersize=6,
-            label=label(name),
-        )
-        for live, estimate in found:
-            whisker(axes, live, estimate, 0, True, colour)
+        curve(axes, palette, name, ((x, case.estimate(COST)) for x, case in points))
     axes.set_xticks(sorted({live for points in lines.values() for live, _ in points}))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("values that live in registers across the switch")

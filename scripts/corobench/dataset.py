@@ -67,6 +67,12 @@ class Case:
         """The parameters in words: "site=diff", or "" where there are none."""
         return ", ".join(f"{key}={value}" for key, value in self.params.items())
 
+    @property
+    def within(self) -> str:
+        """The name without its experiment and placement: "pthread/stack_bytes=16384"."""
+        bare = self.name.removeprefix(f"{self.experiment}/")
+        return bare.removesuffix(f"/place={self.placement}")
+
     def by_round(self, metric: str) -> dict[tuple[str, int], float]:
         return {
             (trial.run, trial.round): float(trial.metrics[metric].value or 0)

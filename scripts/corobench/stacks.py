@@ -9,12 +9,12 @@ from corobench.selection import growth_lines, hotsplit_lines, segment_ends
 from corobench.style import (
     Palette,
     Theme,
+    curve,
     label,
     legend_below,
     linear_axis,
     log_axis,
     new_figure,
-    whisker,
 )
 
 KIB = 1024
@@ -26,19 +26,7 @@ def draw_hotsplit(theme: Theme, data: Dataset) -> Any:
     figure = new_figure(4.6)
     axes = figure.subplots()
     for name, points in lines.items():
-        colour = palette.colour(name)
-        axes.plot(
-            [depth for depth, _ in points],
-            [case.median(COST) for _, case in points],
-            marker=palette.marker(name),
-            color=colour,
-            markersize=4.5,
-            label=label(name),
-        )
-        for depth, case in points:
-            found = case.estimate(COST)
-            if found is not None:
-                whisker(axes, depth, found, 0, True, colour)
+        curve(axes, palette, name, ((x, case.estimate(COST)) for x, case in points), 4.5)
     axes.set_ylim(bottom=0)
     for end in segment_ends(data):
         axes.axvline(end, color=theme.muted, linewidth=1, linestyle=":", zorder=0)

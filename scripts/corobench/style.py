@@ -14,7 +14,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -247,6 +247,27 @@ def whisker(
         axes.vlines(x, found.low, found.high, color=colour, linewidth=2)
     else:
         axes.hlines(y, found.low, found.high, color=colour, linewidth=2)
+
+
+def curve(
+    axes: Any,
+    palette: Palette,
+    name: str,
+    points: Iterable[tuple[float, Estimate | None]],
+    markersize: float = 6,
+) -> None:
+    """The medians as one line, each with its interval; a point without a figure is left out."""
+    found = [(x, estimate) for x, estimate in points if estimate is not None]
+    axes.plot(
+        [x for x, _ in found],
+        [estimate.median for _, estimate in found],
+        marker=palette.marker(name),
+        color=palette.colour(name),
+        markersize=markersize,
+        label=label(name),
+    )
+    for x, estimate in found:
+        whisker(axes, x, estimate, 0, True, palette.colour(name))
 
 
 def _round_tick(word: Any, value: float) -> str:

@@ -71,14 +71,7 @@ def draw_footprint(theme: Theme, data: Dataset) -> Any:
             left += share
     total_axes.set_yticks(
         range(len(cases)),
-        [
-            label(
-                case.name.removeprefix("footprint/").removesuffix(
-                    f"/place={case.placement}"
-                )
-            )
-            for case in cases
-        ],
+        [label(case.within) for case in cases],
     )
     total_axes.set_ylim(-0.6, len(cases) - 0.2)
     total_axes.margins(x=0.1)
