@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The interactive part of report.html: its data, its plotting library, and its policy.
 
+No script runs before the first paint: page/start.js starts the others after it.
+
 The library (d3 and Observable Plot) is not in this repository: npm puts it beside
 scripts/page/package.json (scripts/setup calls it), and the page takes it in as it is. Where it is
 not installed, the page has the charts as pictures, and says why.
@@ -31,7 +33,7 @@ WHY_NOT = (
 
 @dataclass(frozen=True)
 class Explorer:
-    scripts: tuple[str, ...]  # none: the library is not installed
+    scripts: tuple[str, ...]  # the first starts the rest; none: the library is not installed
     data: str  # JSON that may stand inside a script element
     runs: tuple[str, ...]
 
@@ -48,6 +50,9 @@ class Explorer:
 def explorer(data: Dataset, beside: Dataset | None) -> Explorer:
     datasets = [data] if beside is None else [data, beside]
     runs = [_run(one) for one in datasets]
+    if len({one.machine for one in datasets}) > 1:
+        for run, one in zip(runs, datasets):
+            run["name"] += f" on {one.machine}"
     text = json.dumps({"runs": runs}, separators=(",", ":"), allow_nan=False)
     return Explorer(
         _scripts(),
@@ -62,7 +67,7 @@ def _scripts() -> tuple[str, ...]:
         return ()
     return tuple(
         path.read_text(encoding="utf-8").replace("</script", "<\\/script")
-        for path in [*paths, PAGE / "page.js"]
+        for path in (PAGE / "start.js", *paths, PAGE / "page.js")
     )
 
 

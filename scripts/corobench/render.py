@@ -22,6 +22,7 @@ from corobench.wording import Code, markdown, plain
 TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 CHARTS_DIRECTORY = "results/charts"
 STYLE = re.compile(rb'style="[^"]*"')
+EXTENT = re.compile(rb'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"')
 COLOUR = re.compile(rb"#[0-9a-f]{6}\b")
 
 
@@ -84,6 +85,15 @@ def both_themes(svg: dict[str, bytes]) -> bytes:
     return re.sub(rb"\n +", b"\n", picture)
 
 
+def extent(svg: dict[str, bytes]) -> Markup:
+    """Width and height in pixels: a picture that is drawn late moves nothing."""
+    found = EXTENT.search(svg["light"])
+    if found is None:
+        return Markup()
+    width, height = (round(float(points) * 4 / 3) for points in found.groups())
+    return Markup(f'width="{width}" height="{height}"')
+
+
 def _html(report: Report, explorer: Explorer) -> str:
     def finalize(value: object) -> Markup:
         if isinstance(value, Markup):
@@ -102,5 +112,10 @@ def _html(report: Report, explorer: Explorer) -> str:
         "report.html.j2"
     )
     return template.render(
-        report=report, inline=inline, explorer=explorer, why_not=WHY_NOT, markup=Markup
+        report=report,
+        inline=inline,
+        extent=extent,
+        explorer=explorer,
+        why_not=WHY_NOT,
+        markup=Markup,
     )

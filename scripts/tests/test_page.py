@@ -83,6 +83,7 @@ class InABrowser(PageTest):
         found = self.look(path)
         self.assertEqual((found["errors"], found["requests"]), ([], []))
         self.assertEqual(found["axe"], {"light": [], "dark": []})
+        self.assertLess(found["firstPaintMs"], found["startedMs"])
         self.assertEqual(found["dots"], 2 * found["dotsOfOneRun"])
         self.assertGreater(found["circlesWithTrials"], 5 * found["dots"])
         self.assertEqual(found["filtered"], 2)
