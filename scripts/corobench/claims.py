@@ -52,6 +52,7 @@ class Figure:
 @dataclass(frozen=True)
 class Outcome:
     verdict: str
+    rule: str  # the words of `when`
     when: ast.expr
     because: str
 
@@ -87,6 +88,7 @@ class Published:
 @dataclass(frozen=True)
 class Claims:
     document: str
+    why: tuple[str, ...]  # ids of the claims that the ledger ends with
     claims: tuple[Claim, ...]
     published: tuple[Published, ...]
 
@@ -113,7 +115,10 @@ def parse_claims(raw: dict[str, Any]) -> Claims:
         for name in one.claims:
             if name not in ids:
                 raise ClaimsError(f"published {one.figure!r}: no claim {name}")
-    return Claims(raw["document"], claims, published)
+    for name in raw["why"]:
+        if name not in ids:
+            raise ClaimsError(f"why: no claim {name}")
+    return Claims(raw["document"], tuple(raw["why"]), claims, published)
 
 
 def _claim(raw: dict[str, Any]) -> Claim:
@@ -131,7 +136,10 @@ def _claim(raw: dict[str, Any]) -> Claim:
         }
         outcomes = tuple(
             Outcome(
-                one["verdict"], expressions.parse_condition(one["when"]), one["because"]
+                one["verdict"],
+                one["when"],
+                expressions.parse_condition(one["when"]),
+                one["because"],
             )
             for one in raw["outcomes"]
         )

@@ -23,6 +23,7 @@ from corobench.blocks import (
 )
 from corobench.claims import Claim, Claims, Published
 from corobench.dataset import Case, Dataset
+from corobench.expressions import OTHERWISE
 from corobench.tables import interval_cell, median_cell
 from corobench.verdicts import Found, Ruling, judge
 from corobench.wording import MISSING, Code, count, number, percent, size
@@ -58,7 +59,17 @@ def summary(claims: Claims, found: list[Ruling]) -> list[Block]:
         ". Verdicts are computed from the records by predicates; where one was changed after "
         "figures had been seen, its section says so. Each claim's name leads to its section.",
     ]
-    return [Paragraph(*parts), _ledger(found)]
+    return [Paragraph(*parts), _ledger(found), *_why(claims, found)]
+
+
+def _why(claims: Claims, found: list[Ruling]) -> list[Block]:
+    here = {ruling.claim.id: ruling for ruling in found}
+    items: list[Parts] = [
+        (Link(name, name.lower()), ", ", here[name].verdict, ": ", *_because(here[name]))
+        for name in claims.why
+    ]
+    words = "Why a switch between flows is cheap, and what its registers have to do with it:"
+    return [Paragraph(words), Bullets(items)] if items else []
 
 
 def _ledger(found: list[Ruling]) -> Table:
@@ -112,6 +123,7 @@ def section(
         blocks += chart(name, data, claim.id, shown_at)
     if ruling.found:
         blocks.append(_figures(ruling))
+    blocks.append(Paragraph(*_rules(claim)))
     blocks.append(Paragraph("Verdict: ", ruling.verdict, ". ", *_because(ruling)))
     cases = _cases(ruling)
     if cases:
@@ -148,13 +160,25 @@ def _figures(ruling: Ruling) -> Table:
     rows: list[list[str]] = [
         [
             found.figure.says,
+            Code(found.figure.name),
             shown(ruling.claim, found),
             shown_interval(ruling.claim, found),
             Measured(str(found.estimate.n), "figure-n", ruling.claim.id, found.figure.name),
         ]
         for found in ruling.found.values()
     ]
-    return Table(["figure", "value", "95 % interval", "n"], rows, [False, True, True, True])
+    headers = ["figure", "in the rules", "value", "95 % interval", "n"]
+    return Table(headers, rows, [False, False, True, True, True])
+
+
+def _rules(claim: Claim) -> Parts:
+    parts = ["The rules, in the order in which they are tried; one holds if it does over the "
+             "whole intervals of its figures: "]  # fmt: skip
+    for outcome in claim.outcomes:
+        parts += [outcome.verdict, " "]
+        parts += ["if ", Code(outcome.rule)] if outcome.rule != OTHERWISE else [OTHERWISE]
+        parts.append("; ")
+    return (*parts[:-1], ".")
 
 
 def _because(ruling: Ruling) -> Parts:

@@ -73,6 +73,10 @@ class Refused(ScratchTest):
         with self.assertRaisesRegex(ClaimsError, "no claim C99"):
             parse_claims(raw)
 
+    def test_why_by_a_claim_that_is_none(self) -> None:
+        with self.assertRaisesRegex(ClaimsError, "why: no claim C99"):
+            parse_claims(RAW | {"why": ["C12", "C99"]})
+
     def test_a_file_that_is_no_toml(self) -> None:
         for content in (b"schema = ", b"\xff", b"schema = 1"):
             with self.assertRaisesRegex(ClaimsError, "claims.toml: "):

@@ -67,6 +67,8 @@ class WholeReport(ScratchTest):
             "| [C14](#c14) | Nothing is copied: only the stack pointer changes | CONFIRMED |",
             '## <a id="c14"></a>C14: Nothing is copied',
             "Predicted: CONFIRMED. The cost of a switch does not depend",
+            "- [C10](#c10), QUALIFIED: The state is understated: ",
+            "; CONFIRMED if copy\\_deep &gt;= 10 and flow\\_deep &lt; 2; REFUTED if ",
             "Verdict: CONFIRMED. With 1 MiB of live stack a switch costs ",
             "The chart footprint is in [C5](#c5).",
             "8.97 to 1.52 ns (3.34 cycles) with caller-saved switching",
