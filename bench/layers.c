@@ -38,11 +38,13 @@ static const struct bench_contract contract_process = {
     .saves = "all registers, on the kernel's stack; the address space", .bytes_saved = -1,
     .fp_control = true, .signal_mask = true, .tls_base = true, .kernel_entry = true};
 
+/* On one CPU the other process has half of it, which its own clock tells alone. */
 #define PROCESS(subject_, handover, where, least, profile_)                              \
     {                                                                                    \
         .experiment = "layers", .subject = subject_, .params = "",                       \
         .op = "one-way switch", .places = where, .profile = profile_,                    \
-        .flags = BENCH_THREADS, .contract = &contract_process,                           \
+        .flags = BENCH_THREADS | ((where) == HERE ? BENCH_PREEMPTS : 0),                 \
+        .contract = &contract_process,                                                   \
         .kernel_switches_min = least, .kernel_switches_max = 4,                          \
         .setup = switch_process_setup, .run = switch_thread_run,                         \
         .teardown = switch_thread_teardown, .arg = &handover,                            \

@@ -71,10 +71,11 @@ struct bench_trial;
 
 enum bench_flags {
     /* run() uses other threads or processes: counters must be inherited by them, and
-     * `corobench count` (which steps one thread) does not apply. */
+     * `corobench count` (which steps one thread) does not apply. On one CPU they may preempt
+     * each other, and somebody of them always runs (trial.h: what disturbs such a trial). */
     BENCH_THREADS = 1 << 0,
-    /* The kernel preempts or yields as part of the op itself (sched_yield, fork): involuntary
-     * switches are then the subject, and no reason to reject a trial. */
+    /* The kernel preempts or yields as part of the op itself (sched_yield), or the CPU is idle or
+     * another process's for part of it (a sleep, fork): no reason to reject a trial. */
     BENCH_PREEMPTS = 1 << 1,
     /* run() has another process do the work (guest.h). */
     BENCH_GUEST = 1 << 2,

@@ -23,7 +23,8 @@ static double bend(const double y[POINTS], uint64_t n)
 /* A contaminated trial still has its figures, over all triples: it is kept as a rejection. */
 static bool is_contaminated(const struct bench_trial *t)
 {
-    return t->triple_count - t->disturbed < (t->options->triples + 1) / 2;
+    int wanted = t->options->triples < t->triple_count ? t->options->triples : t->triple_count;
+    return t->triple_count - t->disturbed < (wanted + 1) / 2;
 }
 
 typedef double figure_fn(const struct bench_trial *t, const struct triple *triple);

@@ -14,6 +14,17 @@
 
 #include "clock.h"
 
+double kernel_cpu_ns(pid_t process)
+{
+    clockid_t clock;
+    struct timespec t;
+    if (process == 0)
+        return (double)bench_cpu_ns();
+    if (clock_getcpuclockid(process, &clock) || clock_gettime(clock, &t))
+        return NAN;
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
 static struct kernel_counts own_counts(void)
 {
     struct rusage self;
@@ -21,7 +32,7 @@ static struct kernel_counts own_counts(void)
     return (struct kernel_counts){.voluntary = (double)self.ru_nvcsw,
                                   .involuntary = (double)self.ru_nivcsw,
                                   .faults_minor = (double)self.ru_minflt,
-                                  .cpu_ns = (double)bench_cpu_ns()};
+                                  .cpu_ns = kernel_cpu_ns(0)};
 }
 
 /* The threads of a process, one call of visit() each. -errno when there is no such process. */
@@ -79,21 +90,12 @@ static double faults_of(pid_t process)
                : NAN;
 }
 
-static double cpu_ns_of(pid_t process)
-{
-    clockid_t clock;
-    struct timespec t;
-    if (clock_getcpuclockid(process, &clock) || clock_gettime(clock, &t))
-        return NAN;
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 struct kernel_counts kernel_counts_read(pid_t process)
 {
     if (process == 0)
         return own_counts();
     struct kernel_counts counts = {.faults_minor = faults_of(process),
-                                   .cpu_ns = cpu_ns_of(process)};
+                                   .cpu_ns = kernel_cpu_ns(process)};
     each_thread(process, add_thread, &counts);
     return counts;
 }

@@ -21,6 +21,8 @@ struct kernel_counts {
 
 /* Of `process`; 0 is this one. Of a process that is gone: NaN. */
 struct kernel_counts kernel_counts_read(pid_t process);
+/* The CPU time alone, with no more than a system call. */
+double kernel_cpu_ns(pid_t process);
 
 /* `after` less `before`. */
 struct kernel_counts kernel_counts_since(const struct kernel_counts *before,

@@ -145,6 +145,7 @@ static json_t *rejection_reasons(const json_t *record)
     static const struct {
         const char *check, *words;
     } causes[] = {{"kernel_switches_involuntary", "involuntary switches"},
+                  {"others_ns", "ns that others had of its CPU"},
                   {"steal_ticks", "ticks stolen by the hypervisor"},
                   {"migrations", "migrations"},
                   {"triples_crowded", "triples beside a busy sibling thread"}};

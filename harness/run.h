@@ -12,7 +12,7 @@
  * rejects whole rounds, which keeps the two arms of a comparison alike; a survey of
  * some hundred cases has one arm, and a round of it lasts long enough to be disturbed
  * somewhere nearly always. So here the unit is the trial. The decision is taken from the
- * kernel's counts alone and never sees a time.
+ * kernel's counts and the canary, and never sees the case's figure.
  *
  * With arms (`--arm NAME=PROGRAM`), each case's turn in a round is a block: every arm once, in
  * random order, and then all again in the reverse order (two arms: ABBA or BAAB), so that

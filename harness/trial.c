@@ -162,10 +162,11 @@ static json_t *number_or_null(double value)
 static json_t *checks_json(const struct bench_trial *t)
 {
     return json_pack(
-        "{s:I, s:I, s:o, s:o, s:f, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "ops_expected",
+        "{s:I, s:I, s:o, s:o, s:o, s:f, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "ops_expected",
         (json_int_t)t->ops_expected, "ops_counted", (json_int_t)t->ops_counted,
         "kernel_switches_voluntary", number_or_null(t->voluntary),
-        "kernel_switches_involuntary", number_or_null(t->involuntary), "steal_ticks", t->steal_ticks, "migrations", t->migrations,
+        "kernel_switches_involuntary", number_or_null(t->involuntary), "others_ns",
+        number_or_null(t->others_ns), "steal_ticks", t->steal_ticks, "migrations", t->migrations,
         "triples", t->triple_count, "triples_disturbed", t->disturbed, "triples_crowded",
         t->crowded, "core_width", t->widths[WIDTH_RANK - 1], "nonlinearity", t->nonlinearity, "fixed_ns",
         t->fixed_ns);

@@ -11,14 +11,25 @@
  * the slope between N and 2N; the third point adds what two cannot show: whether cost is
  * linear in N at all.
  *
- * A triple is disturbed when, during it, the kernel switched the flow away against its will,
- * the hypervisor stole time, the flow was on another CPU than its own, or a canary found the
- * core shared with a busy sibling thread. (For that to end, a trial waits, a second at most in
- * all, before each triple.) It is kept in the record, left out of the figure, and made again,
- * up to six tries for each triple wanted. When fewer than half of the wanted
- * ones are undisturbed then, the trial is contaminated and the runner rejects it whole. Both
- * decisions see the kernel's counts and the canary, and never the case's own figure; and as
- * every triple is calibrated to the same time, a slow op is no more exposed than a fast one.
+ * A triple is disturbed when, during it, others ran on the flow's CPU, the hypervisor stole
+ * time, the flow was on another CPU than its own, or a canary found the core shared with a busy
+ * sibling thread. (For that to end, a trial waits, a second at most in all, before each triple.)
+ * It is kept in the record, left out of the figure, and made again, up to six tries for each
+ * triple wanted, or until two seconds are over. When fewer than half are undisturbed then, of
+ * the wanted ones, or of those that there was time for, the trial is contaminated and the runner
+ * rejects it whole. Both decisions see the kernel's counts and the canary, and never the case's
+ * own figure; and as every triple is calibrated to the same time, a slow op is no more exposed
+ * than a fast one.
+ *
+ * That others ran, the kernel tells in one of two ways:
+ *  - Of flows with a CPU for each thread: it switched one away against its will, even once.
+ *  - Of several threads on one CPU (BENCH_THREADS: Go's collector and sysmon, a JVM's compiler,
+ *    two threads that hand over): they switch each other away, which is part of what the subject
+ *    costs. But together they have all of the CPU, so that what a triple lasted beyond the CPU
+ *    time of all threads, more than a fiftieth of it, is what somebody else had. Rejected: the
+ *    threads' waiting in the run queue (/proc/.../schedstat), which does not tell for whom, and
+ *    the CPU's own account (/proc/schedstat), which few kernels keep.
+ * Where the CPU is idle or another process's as part of the op (BENCH_PREEMPTS), neither can.
  *
  * A gate must be able to show that it can fail: plant_delay and plant_instruction make a case
  * worse by a known amount, for `corobench selftest`. Such a record has the flag "planted".

@@ -20,6 +20,7 @@ struct triple {
     struct kernel_counts kernel[POINTS];
     double canary_ns; /* mean of the cycle times around and between the points */
     double width_min; /* smallest width that any of its canaries found */
+    double others_ns; /* of its time, what no thread of the trial had: others', or nobody's */
     bool interrupted; /* by what the kernel counts */
     bool crowded;     /* by a busy sibling thread */
     bool disturbed;   /* by either */
@@ -42,6 +43,7 @@ struct bench_trial {
     double widths[WIDTH_RANK];
     uint64_t waited_ns;
     double involuntary, voluntary, steal_ticks; /* over all triples */
+    double others_ns; /* likewise; NaN where it does not matter */
     double nonlinearity, fixed_ns;
 };
 

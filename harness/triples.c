@@ -9,11 +9,15 @@
 
 #include "clock.h"
 
-/* How long a trial waits, in all, for its core to be alone. */
-static const uint64_t patience_ns = 1000000000;
+/* How long a trial waits, in all, for its core to be alone; and how long it may go on making
+ * triples, the waiting included. */
+static const uint64_t patience_ns = 1000000000, triples_ns = 2000000000;
 /* Below this share of the width it has when alone, a core is shared. Alone, the width repeats
  * within 1 %; beside a busy sibling it falls by 7 to 50 %. */
 static const double alone_share = 0.95;
+/* Above this share of a triple, what others had of its one CPU is too much. Threads that have it
+ * for themselves lose next to nothing. */
+static const double others_share = 0.02;
 
 /* Steal ticks of the placement's CPUs since boot: the eighth figure of each cpuN line. */
 static double steal_ticks(const struct bench_trial *t)
@@ -83,24 +87,40 @@ static bool timed_run(struct bench_trial *t, uint64_t ops, double *ns)
     return proved;
 }
 
+/* CPU time of all threads of the trial, a guest's and ours. */
+static double cpu_ns_of_all(const struct bench_trial *t)
+{
+    return kernel_cpu_ns(0) + (t->process ? kernel_cpu_ns(t->process) : 0);
+}
+
 static bool run_point(struct bench_trial *t, struct triple *triple, int point)
 {
     struct kernel_counts before = kernel_counts_read(t->process);
+    double cpu_ns = cpu_ns_of_all(t);
     if (!timed_run(t, t->ops * point_factor[point], &triple->ns[point]))
         return false;
+    cpu_ns = cpu_ns_of_all(t) - cpu_ns;
     struct kernel_counts after = kernel_counts_read(t->process);
     triple->kernel[point] = kernel_counts_since(&before, &after);
+    triple->others_ns += fmax(triple->ns[point] - cpu_ns, 0);
     return true;
 }
 
-/* Involuntary switches disturb a case that has its CPU for itself. Threads that share a CPU
- * preempt each other as they wake: there they are the subject. */
-static bool involuntary_disturbs(const struct bench_trial *t)
+/* Several threads on one CPU, of whom somebody always runs. */
+static bool fills_one_cpu(const struct bench_trial *t)
 {
-    unsigned flags = t->entry->spec->flags;
-    if (flags & BENCH_PREEMPTS)
-        return false;
-    return !(flags & BENCH_THREADS) || t->entry->place != BENCH_SAME_CPU;
+    unsigned flags = t->entry->spec->flags & (BENCH_THREADS | BENCH_PREEMPTS);
+    return flags == BENCH_THREADS && t->entry->place == BENCH_SAME_CPU;
+}
+
+/* As the kernel tells it, in one of two ways (trial.h). */
+static bool others_ran(const struct bench_trial *t, const struct triple *triple,
+                       double involuntary)
+{
+    double ns = triple->ns[0] + triple->ns[1] + triple->ns[2];
+    if (fills_one_cpu(t))
+        return triple->others_ns > others_share * ns;
+    return involuntary > 0 && !(t->entry->spec->flags & BENCH_PREEMPTS);
 }
 
 static void insert_width(struct bench_trial *t, double width)
@@ -184,8 +204,8 @@ static bool run_triple(struct bench_trial *t, struct triple *triple, bool upward
     t->involuntary += involuntary;
     t->steal_ticks += stolen;
     t->migrations += migrated;
-    triple->interrupted =
-        stolen > 0 || migrated || (involuntary_disturbs(t) && involuntary > 0);
+    t->others_ns += fills_one_cpu(t) ? triple->others_ns : NAN;
+    triple->interrupted = stolen > 0 || migrated || others_ran(t, triple, involuntary);
     t->triple_count++;
     judge_triples(t);
     return true;
@@ -251,10 +271,12 @@ bool trial_run_triples(struct bench_trial *t)
     uint64_t start = bench_now_ns();
     for (int i = 0; i < tries && i - t->disturbed < wanted; i++) {
         wait_until_alone(t);
+        uint64_t begin = bench_now_ns();
         if (!run_triple(t, &t->triples[i], i % 2 == 0))
             return false;
-        /* An op so slow that three triples take seconds is precise enough with three. */
-        if (i >= 2 && bench_now_ns() - start > 2000000000u)
+        uint64_t now = bench_now_ns();
+        /* What takes so long is precise enough with the triples there are, and be it one. */
+        if (now - start + (now - begin) > triples_ns)
             break;
     }
     return true;
