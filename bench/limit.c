@@ -126,7 +126,7 @@ static int limit_measure(struct bench_trial *t)
 
 /* The bound is part of the name: with another bound the figure is another one. */
 const struct bench_case limit_cases[] = {
-    LIMIT("coro", "stack_bytes=4096,guard=madvise,bound=100000", BENCH_DEFAULT, 0, 100000,
+    LIMIT("coro", "stack_bytes=4096,guard=madvise,bound=100000", BENCH_FULL, 0, 100000,
           1024, 10, PARKED_CORO, 4096, CORO_GUARD_MADVISE),
     LIMIT("coro", "stack_bytes=4096,guard=mprotect,bound=100000", BENCH_DEFAULT, 0,
           100000, 1024, 10, PARKED_CORO, 4096, CORO_GUARD_MPROTECT),
@@ -142,7 +142,7 @@ const struct bench_case limit_cases[] = {
           1024, 60, PARKED_PTHREAD, 16384, CORO_GUARD_NONE),
     LIMIT("pthread", "stack_bytes=8388608,bound=200000", BENCH_FULL, BENCH_THREADS,
           200000, 1024, 60, PARKED_PTHREAD, 8388608, CORO_GUARD_NONE),
-    LIMIT("fork", "bound=2000", BENCH_DEFAULT, BENCH_THREADS, 2000, 100, 2,
+    LIMIT("fork", "bound=2000", BENCH_FULL, BENCH_THREADS, 2000, 100, 2,
           PARKED_PROCESS, 0, CORO_GUARD_NONE),
     LIMIT("fork", "bound=10000", BENCH_FULL, BENCH_THREADS, 10000, 500, 30,
           PARKED_PROCESS, 0, CORO_GUARD_NONE),

@@ -104,7 +104,7 @@ static uint64_t scale_run(struct bench_trial *t, uint64_t ops)
 
 const struct bench_case scale_cases[] = {
     PROGRAM("coro-skynet", "leaves=100000", LEAF_OP, BENCH_DEFAULT, scale_skynet, 100000),
-    PROGRAM("coro-skynet", "leaves=1000000", LEAF_OP, BENCH_DEFAULT, scale_skynet, 1000000),
+    PROGRAM("coro-skynet", "leaves=1000000", LEAF_OP, BENCH_FULL, scale_skynet, 1000000),
     PROGRAM("coro-sieve", "primes=100", "one prime of the first 100", BENCH_DEFAULT,
             scale_sieve, 100),
     PROGRAM("coro-sieve", "primes=1000", "one prime of the first 1,000", BENCH_FULL,
