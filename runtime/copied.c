@@ -291,7 +291,7 @@ static __attribute__((noinline)) bool pack(struct coro_copied *copied, struct co
     stored = differing((word *)low, &flow->context, place, &wait);
     if (__builtin_popcountll(stored) > (!wait.wait ? STORES_MAX : wait.wait->claim ? 2 : 4))
         return false;
-    free(flow->body); /* an image of earlier */
+    free((struct image *)flow->body); /* an image of earlier */
     if (wait.wait)
         move_wait(flow, (struct coro_wait *)slot_of(flow)->kept, wait.wait, low, copied->base);
     store_words(flow, (word *)low, (unsigned)words, stored, &wait);
@@ -506,7 +506,7 @@ void coro_copied_begin(struct coro_flow *flow, const struct coro_worker *worker)
 
 void coro_copied_end(struct coro_worker *worker, struct coro_flow *flow)
 {
-    free(flow->body);
+    free((struct image *)flow->body);
     flow->body = NULL;
     worker->copied->occupant = NULL;
 }
@@ -632,7 +632,7 @@ static void free_image(void *arg, struct coro_flow *flow)
 
     (void)arg;
     if (generation % 2 && (!away || ((uintptr_t)flow->context.fp & TAG_MASK) == IN_IMAGE))
-        free(flow->body);
+        free((struct image *)flow->body);
 }
 
 void coro_copied_free_all(struct coro_sched *sched)
