@@ -22,6 +22,7 @@
 
 #include "offsets.h"
 #include "stack_annotate.h"
+#include "stack_canary.h"
 
 enum { POOL_TAKE = 32 }; /* so many come from the run's pool, or from the arena, at once */
 
@@ -177,7 +178,7 @@ CORO_INLINE void retire_fast(struct coro_worker *worker, struct coro_flow *flow)
 {
     worker->finished++;
     generation_next(flow);
-    coro_pool_put(worker, flow);
+    coro_pool_push(worker, flow);
 }
 
 /* The usual ends need no call, hence no frame: someone waits already, and runs next; or nobody
@@ -216,18 +217,13 @@ CORO_INLINE _Noreturn void finish(struct coro_flow *flow, void *result)
     leave_for_good(worker, flow, coro_next(worker), false);
 }
 
-static _Noreturn __attribute__((noinline)) void finish_slab(struct coro_flow *flow,
-                                                            void *result)
-{
-    coro_canary_check(flow, "ended");
-    finish(flow, result);
-}
-
-/* On the flow's own stack. */
+/* On the flow's own stack. Inlined, a canary costs two loads and compares that nothing waits for;
+ * called, it was half of a spawn and join: a call that never returns misleads the returns to come. */
 _Noreturn void coro_flow_finish(struct coro_flow *flow, void *result)
 {
-    if (coro_unlikely(flow->policy == CORO_STACK_SLAB))
-        finish_slab(flow, result);
+    if (flow->policy == CORO_STACK_SLAB &&
+        coro_unlikely(!coro_canary_is_intact(flow->stack.low)))
+        coro_canary_check(flow, "ended"); /* says so, and aborts */
     finish(flow, result);
 }
 

@@ -302,16 +302,21 @@ CORO_INLINE bool coro_wake_next(struct coro_worker *worker, struct coro_flow *fl
     return true;
 }
 
-/* A flow out of use to where the next spawn takes it. False: its memory goes elsewhere. */
-CORO_INLINE bool coro_pool_put(struct coro_worker *worker, struct coro_flow *flow)
+/* A flow out of use to where the next spawn takes it: one of the run's own class, and there is
+ * room. */
+CORO_INLINE void coro_pool_push(struct coro_worker *worker, struct coro_flow *flow)
 {
-    uint32_t count = worker->pool_count;
-
-    if (coro_unlikely(flow->stack_class != 0 || count >= CORO_POOL_MAX))
-        return false;
     flow->pool_next = worker->pool;
     worker->pool = flow;
-    worker->pool_count = count + 1;
+    worker->pool_count++;
+}
+
+/* False: its memory goes elsewhere. */
+CORO_INLINE bool coro_pool_put(struct coro_worker *worker, struct coro_flow *flow)
+{
+    if (coro_unlikely(flow->stack_class != 0 || worker->pool_count >= CORO_POOL_MAX))
+        return false;
+    coro_pool_push(worker, flow);
     return true;
 }
 
