@@ -66,6 +66,7 @@ enum {
     ENTRY_STACK_BYTES = 32 * 1024, /* for arrive(), and malloc() below it */
     CHUNK_FIRST_BYTES = 1024 * 1024,
     CHUNK_MAX_BYTES = 256 * 1024 * 1024,
+    CHUNK_HUGE_BYTES = 32 * 1024 * 1024, /* from here on of huge pages: as stack_slab.c */
 };
 
 typedef uint64_t __attribute__((may_alias)) word;
@@ -594,6 +595,8 @@ static struct chunk *chunk_add(struct coro_sched *sched)
     while (chunk == MAP_FAILED && (bytes /= 2) >= CHUNK_FIRST_BYTES);
     if (chunk == MAP_FAILED)
         return NULL;
+    if (bytes >= CHUNK_HUGE_BYTES)
+        (void)madvise(chunk, bytes, MADV_HUGEPAGE);
     *chunk = (struct chunk){.next = newest, .bytes = bytes, .used = CORO_LINE_BYTES};
     sched->copied_chunks = chunk;
     return chunk;

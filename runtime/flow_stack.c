@@ -57,6 +57,8 @@ static int arena_add(struct coro_sched *sched, struct coro_stack_class *class)
         free(link);
         return -ENOMEM;
     }
+    if (class->arena)
+        coro_stack_arena_huge(link->arena);
     link->next = sched->arenas;
     sched->arenas = link;
     class->arena = link->arena;

@@ -243,6 +243,13 @@ enum coro_guard coro_stack_arena_guard(const struct coro_stack_arena *arena)
     return arena->guard;
 }
 
+void coro_stack_arena_huge(struct coro_stack_arena *arena)
+{
+    /* Kernels that have none refuse, and all works as well. */
+    if (arena->slab && arena->guard == CORO_GUARD_NONE)
+        (void)madvise(arena->memory, arena_bytes(arena), MADV_HUGEPAGE);
+}
+
 /* The first time that the next slot is handed out. 0 or -ENOMEM. */
 static __attribute__((noinline)) int carve(struct coro_stack_arena *arena)
 {

@@ -74,6 +74,9 @@ struct coro_stack_arena *coro_stack_slab_create(size_t stack_bytes, size_t stack
 /* Takes NULL. Stacks still in use go too: their flows must not run again. */
 void coro_stack_arena_destroy(struct coro_stack_arena *arena);
 enum coro_guard coro_stack_arena_guard(const struct coro_stack_arena *arena);
+/* Asks the kernel for huge pages, before the first stack is taken. Only where stacks share pages,
+ * with no guard among them; else it does nothing. */
+void coro_stack_arena_huge(struct coro_stack_arena *arena);
 
 /* 0, or -ENOMEM when stacks_max are in use or the kernel refuses a guard. */
 int coro_stack_alloc(struct coro_stack_arena *arena, struct coro_stack *stack);

@@ -7,6 +7,11 @@
  * and, if asked for, a guard page below every 64 stacks, where an overflow that runs
  * through its neighbours stops for certain. Below an arena there always is one.
  *
+ * Huge pages: of a class of flows every arena but the first asks for them (flow_stack.c). A turn
+ * of each of a million flows is a turn round more pages than a TLB holds. They waste nothing, as
+ * slots lie side by side; the first arena does without, since a run of few flows would have 2 MB
+ * resident for them.
+ *
  * Colour: slots are an odd number of cache lines, so tops visit every cache set.
  *
  * Rejected: a guard between any two stacks by the page (4 times the memory of a 1 KB stack); a

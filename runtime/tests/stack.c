@@ -6,7 +6,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -288,6 +290,55 @@ static void overrun_group(void *arg)
     coro_stack_overflow_watch();
     for (volatile char *at = stack->low - 1;; at -= 16)
         *at = 1;
+}
+
+/* Whether the mapping of `address` asks for huge pages; -1: the kernel does not say. */
+static int asks_for_huge_pages(const char *address)
+{
+    FILE *file = fopen("/proc/self/smaps", "re");
+    char line[512];
+    uintptr_t low, high;
+    bool here = false;
+    int asks = -1;
+
+    while (file && asks < 0 && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &low, &high) == 2)
+            here = low <= (uintptr_t)address && (uintptr_t)address < high;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            asks = strstr(line, " hg") != NULL;
+    }
+    if (file)
+        fclose(file);
+    return asks;
+}
+
+Test(stack, huge_pages_are_asked_for_where_stacks_share_pages_and_nowhere_else)
+{
+    static const struct {
+        size_t stack_bytes;
+        bool slab, grouped;
+        int asks;
+    } cases[] = {{KB, true, false, 1}, {KB, true, true, 0}, {16 * KB, false, false, 0}};
+    bool has_any = access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        enum coro_guard guard = cases[i].grouped ? CORO_GUARD_MPROTECT : CORO_GUARD_NONE;
+        struct coro_stack_arena *arena =
+            cases[i].slab ? coro_stack_slab_create(cases[i].stack_bytes, 8192, guard)
+                          : create(cases[i].stack_bytes, 8192, CORO_GUARD_MADVISE);
+        struct coro_stack stack;
+        int asks;
+
+        cr_assert_not_null(arena);
+        coro_stack_arena_huge(arena);
+        cr_assert_eq(coro_stack_alloc(arena, &stack), 0);
+        memset(stack.low, 1, (size_t)(stack.top - stack.low));
+        asks = asks_for_huge_pages(stack.low);
+        if (has_any && asks >= 0)
+            cr_expect_eq(asks, cases[i].asks, "case %zu", i);
+        coro_stack_free(arena, &stack);
+        coro_stack_arena_destroy(arena);
+    }
 }
 
 Test(stack, a_run_through_a_group_of_slabs_ends_at_its_guard)
