@@ -16,7 +16,8 @@
  * The queue has the flows in the order of their stacks in memory, as they were spawned: a
  * processor's prefetcher may like that. order=random: they are let into it in another order.
  *
- * Ten million flows have stacks of 1 KB, else of 4 KB, and need the memory to be there.
+ * More than a thousand flows have slab stacks of 1 KB, which is what so many are given; else
+ * guarded ones of 4 KB. (`workingset` has many flows on guarded stacks, too.) The memory must be there.
  *
  * Two workers (workers=2). Flows move, so nobody's turn is known: each does its share of
  * the ops, and waits (stage.h). ns/op is wall time over the yields of both workers.
@@ -30,6 +31,7 @@
 #include "switch.h"
 
 enum {
+    FEW = 1000,
     MANY = 1000000,
     STACK_BYTES_LEAST = 1024,
     STACK_BYTES = 4096,
@@ -50,6 +52,7 @@ struct yield_state {
     const struct yield_config *config;
     struct stage stage;     /* of one worker, */
     struct stage_crew crew; /* or of two */
+    size_t stack_bytes;
     bool numbering, ending, refused;
     size_t started, queued, numbered;
     struct coro_semaphore *gate; /* of each follower, where the order is shuffled */
@@ -125,8 +128,8 @@ static void let_in(struct yield_state *s, size_t flows)
 /* Numbers follow the order of the queue, which settles once all flows have begun. */
 static void yield_lead(void *arg)
 {
-    static const struct coro_spawn_options detached = {.detached = true};
     struct yield_state *s = arg;
+    const struct coro_spawn_options detached = {.detached = true, .stack_bytes = s->stack_bytes};
     size_t spawned = 1;
 
     while (spawned < s->config->flows && coro_spawn_with(&detached, yield_follow, s).flow)
@@ -224,16 +227,16 @@ static int make_gates(struct yield_state *s)
 static int yield_setup(struct bench_trial *t)
 {
     struct yield_state *s = calloc(1, sizeof *s);
-    size_t stack_bytes = CORO_ANNOTATED ? STACK_BYTES_SANITIZED : STACK_BYTES;
     int error;
 
     if (!s)
         return -ENOMEM;
     bench_set_state(t, s);
     s->config = bench_case_of(t)->arg;
-    if (s->config->flows > MANY && !CORO_ANNOTATED)
-        stack_bytes = STACK_BYTES_LEAST;
-    error = check_memory(t, s->config->flows, stack_bytes);
+    s->stack_bytes = CORO_ANNOTATED            ? STACK_BYTES_SANITIZED
+                     : s->config->flows <= FEW ? STACK_BYTES
+                                               : STACK_BYTES_LEAST;
+    error = check_memory(t, s->config->flows, s->stack_bytes);
     if (!error)
         error = make_gates(s);
     if (error)
@@ -242,10 +245,9 @@ static int yield_setup(struct bench_trial *t)
     if (!s->left)
         return -ENOMEM;
     if (s->config->workers == 1) {
-        s->stage.options.stack_bytes = stack_bytes;
         error = stage_open(&s->stage, t, 1, yield_lead, s);
     } else {
-        s->crew.stage.options.stack_bytes = stack_bytes;
+        s->crew.stage.options.stack_bytes = s->stack_bytes;
         s->crew.flows = s->config->flows;
         s->crew.work = yield_member;
         s->crew.arg = s;
