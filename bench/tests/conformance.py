@@ -38,6 +38,15 @@ def listed(program: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def faults_of_place(program: str) -> list[str]:
+    """Built where no run finds it, a peer would pass all else and never be asked."""
+    path = pathlib.Path(program)
+    is_peer = path.name.startswith("peer-") and path.parent.parent.name == "peers"
+    if is_peer and path.name != f"peer-{path.parent.name}":
+        return [f"a run looks for peer-{path.parent.name} in this folder, and not for {path.name}"]
+    return []
+
+
 def faults_of_list(cases: list[dict[str, Any]]) -> list[str]:
     names = [str(case.get("case")) for case in cases]
     faults = [f"{name} is listed twice" for name in set(names) if names.count(name) > 1]
@@ -94,7 +103,7 @@ def to_run(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main(program: str, full: bool, without: tuple[str, ...]) -> int:
     cases = listed(program)
-    faults = faults_of_list(cases)
+    faults = faults_of_place(program) + faults_of_list(cases)
     wanted = [case for case in cases if case.get("timed") and
               (full or case.get("profile") != "full") and
               not str(case["case"]).startswith(without)]
