@@ -185,20 +185,26 @@ int coro_cancel(struct coro_handle handle);
 /* ---- channels ---------------------------------------------------------------------- */
 
 struct coro_chan {
-    /* One line: all that flows on two workers need who meet over a channel without a buffer. */
+    /* One line: all that passes to and fro when a flow meets one that an idle worker
+     * watches out for (chan.c). */
     struct coro_object object;
-    struct coro_link receivers, senders; /* rings of coro_wait */
+    struct coro_link receivers; /* rings of coro_wait, this and `senders` */
+    _Atomic(struct coro_wait *) watched; /* changed with the channel; its worker looks without */
+    uint64_t handed; /* the value that passes between it and who meets it */
     uint32_t element_bytes;
     uint32_t capacity;
     uint32_t word_open; /* 1: elements of 8 bytes, and not closed: what is inlined */
     bool closed;
 
+    struct coro_link senders;
     /* Where the next element goes and comes from, and how far that is so without more ado: see
      * chan.c. Meant for elements of 8 bytes; for others the limits are never ahead. */
     char *put, *put_limit;
     char *get, *get_limit;
     char *buffer, *buffer_end; /* room for one more than the capacity: put == get is empty */
+
     uint32_t stride;
+    struct coro_worker *watcher; /* who watched last, or NULL. With the channel */
     void *memory; /* the whole of it, as malloc() gave it */
 };
 

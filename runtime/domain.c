@@ -79,8 +79,10 @@ void coro_spin_lock(_Atomic(uint32_t) *lock)
 {
     unsigned spins = 0;
 
-    while (!coro_spin_try(lock))
-        coro_relax(&spins);
+    /* Not read first: where another CPU has the line, that would be two moves of it. */
+    while (atomic_exchange_explicit(lock, 1, memory_order_acquire))
+        while (atomic_load_explicit(lock, memory_order_relaxed))
+            coro_relax(&spins);
 }
 
 void coro_spin_unlock(_Atomic(uint32_t) *lock)
@@ -238,7 +240,7 @@ void coro_acquire_slow(struct coro_worker *worker, struct coro_object *object)
 {
     coro_leave_worker(worker);
     coro_object_lock(object);
-    coro_enter_slow(worker);
+    coro_enter_sure();
 }
 
 void coro_unlock_after(void *object)

@@ -532,6 +532,8 @@ static void cancel_wait(struct coro_worker *worker, struct coro_flow *flow)
             coro_wake_back(worker, flow);
         return;
     }
+    if (coro_chan_is_met(flow, wait))
+        return;
     wait->result = -ECANCELED;
     if (wait->link.next)
         coro_link_remove(&wait->link);

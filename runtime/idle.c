@@ -6,8 +6,11 @@
  * Stealing. A thief stops the victim's domain and takes half of its ring, or, when the victim
  * has not switched since the last look, of its front stack too: so a flow that never yields
  * holds up nobody else, while a pair that hands values to and fro is not torn apart.
- * Each raid costs the victim some cache lines, so a thief whose loot did not last goes back to
- * it only after a while that doubles each time (`backoff_ns`).
+ * Each raid costs the victim some cache lines, and each flow moved a handful, which between two
+ * caches may be a microsecond: a hundred times what a flow that only yields runs for. So a thief
+ * begins with few (`greed`), twice as many after each raid that was worth it; after one whose loot
+ * did not last it takes half as many, and goes back only after a while that doubles each time
+ * (`backoff_ns`). From a victim that is stuck it takes half: there nobody else runs them.
  *
  * Sleeping. While one falls asleep, one's own inbox can be filled by coro_inbox_push(), and one's
  * ring by a thief that empties the inbox, or puts back what is pinned. Both push, then look at
@@ -41,12 +44,13 @@
 
 enum {
     SPIN_NS = 20 * 1000,
+    POLLS = 16, /* of what is woken from elsewhere, between looks at the clock */
     LOOK_NS = 4000, /* between looks at other workers' lines */
     WATCH_FIRST_NS = 50 * 1000,
     WATCH_MAX_NS = 4 * 1000 * 1000,
     STUCK_NS = 50 * 1000, /* no switch for so long: its front may be stolen */
     PROFIT_NS = 30 * 1000, /* loot that lasts for less was not worth it, */
-    PROFIT_PER_FLOW_NS = 500, /* nor many flows that end at once: moving one costs as much */
+    PROFIT_PER_FLOW_NS = 4000, /* nor many flows that end at once: moving one costs a fair part */
     BACKOFF_MAX_NS = 4 * 1000 * 1000,
     STEAL_MAX = 512,
 };
@@ -179,14 +183,14 @@ static bool is_pinned(const struct coro_flow *flow)
     return atomic_load_explicit(&flow->flags, memory_order_relaxed) & CORO_FLOW_PINNED;
 }
 
-/* The victim's domain is stopped. Half of its ring; pinned flows go back to the end. */
-static unsigned take_ring(struct coro_worker *victim, struct coro_flow **loot)
+/* The victim's domain is stopped. Half of its ring, or `most`; pinned flows go back to the end. */
+static unsigned take_ring(struct coro_worker *victim, struct coro_flow **loot, unsigned most)
 {
     uint64_t want = (coro_ring_count(victim) + 1) / 2;
     unsigned taken = 0;
 
-    if (want > STEAL_MAX)
-        want = STEAL_MAX;
+    if (want > most)
+        want = most;
     for (uint64_t i = 0; i < want; i++) {
         struct coro_flow *flow = coro_ring_pop(victim);
 
@@ -246,7 +250,7 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
         return false;
     if (stuck)
         take_inbox(victim);
-    taken = take_ring(victim, loot);
+    taken = take_ring(victim, loot, stuck ? STEAL_MAX : self->greed);
     if (!taken && stuck)
         taken = take_front(victim, loot);
     for (unsigned i = 0; i < taken; i++)
@@ -299,7 +303,9 @@ static void judge_last_raid(struct coro_worker *self, uint64_t now_ns)
         return;
     if (now_ns - self->stole_at_ns >= PROFIT_NS + self->loot * PROFIT_PER_FLOW_NS) {
         self->backoff_ns = 0;
+        self->greed = self->greed * 2 < STEAL_MAX ? self->greed * 2 : STEAL_MAX;
     } else {
+        self->greed = self->greed / 2 > CORO_STEAL_FIRST ? self->greed / 2 : CORO_STEAL_FIRST;
         self->backoff_ns = self->backoff_ns ? self->backoff_ns * 2 : SPIN_NS;
         if (self->backoff_ns > BACKOFF_MAX_NS)
             self->backoff_ns = BACKOFF_MAX_NS;
@@ -436,13 +442,20 @@ static void arrive(struct coro_worker *self)
     coro_leave_worker(self);
 }
 
-/* Runs flows until the queues are empty. Whether there was any. */
+static bool watches(const struct coro_worker *self)
+{
+    return atomic_load_explicit(&self->watch, memory_order_relaxed);
+}
+
+/* Runs flows until the queues are empty. Whether there was any. None while a channel is watched. */
 static bool run_queued(struct coro_worker *self)
 {
     struct coro_flow *next;
     bool ran = false;
 
     for (;;) {
+        if (watches(self))
+            return ran;
         coro_enter_sure();
         next = coro_next(self);
         if (next == &self->idle) {
@@ -467,15 +480,30 @@ static void send_for_watcher(struct coro_sched *sched)
         wake_one(sched, false);
 }
 
+/* For a moment. Was the flow that is watched for met, or another woken? */
+static bool hears(struct coro_worker *self)
+{
+    struct coro_chan *chan = atomic_load_explicit(&self->watch, memory_order_relaxed);
+
+    for (unsigned i = 0; i < POLLS; i++) {
+        if (atomic_load_explicit(&self->inbox, memory_order_relaxed) ||
+            (chan && coro_chan_seems_met(chan, self->watched)))
+            return true;
+        coro_arch_pause();
+    }
+    return false;
+}
+
 /* Until there is something to run (true) or the spinning is over (false). */
 static bool spin(struct coro_worker *self, uint64_t start_ns)
 {
     struct coro_sched *sched = self->sched;
-    uint64_t now_ns = start_ns, look_ns = start_ns;
+    uint64_t now_ns = start_ns, look_ns = start_ns + (watches(self) ? LOOK_NS : 0);
 
     while (now_ns - start_ns < SPIN_NS) {
-        if (atomic_load_explicit(&self->inbox, memory_order_relaxed))
+        if (hears(self))
             return true;
+        now_ns = coro_now_ns();
         if (now_ns >= look_ns) {
             poll(self);
             if (coro_ring_count(self) || steal(self, now_ns) ||
@@ -483,8 +511,6 @@ static bool spin(struct coro_worker *self, uint64_t start_ns)
                 return true;
             look_ns = now_ns + LOOK_NS;
         }
-        coro_arch_pause();
-        now_ns = coro_now_ns();
     }
     return false;
 }
@@ -515,9 +541,13 @@ void coro_idle(struct coro_worker *self)
         now_ns = spins ? coro_now_ns() : 0;
         judge_last_raid(self, now_ns);
         if (spins && spin(self, now_ns)) {
+            if (watches(self))
+                coro_chan_unwatch(self);
             send_for_watcher(sched);
             continue;
         }
+        if (watches(self) && coro_chan_unwatch(self))
+            continue;
         fall_asleep(self, spins ? coro_now_ns() : 0, watch_ns);
         watch_ns = watch_ns * 2 < WATCH_MAX_NS ? watch_ns * 2 : WATCH_MAX_NS;
         if (!alone && (atomic_load(&self->inbox) || coro_ring_count(self)))

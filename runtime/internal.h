@@ -26,6 +26,7 @@ enum {
     CORO_PATIENCE_FIRST = 3,
     CORO_PATIENCE_MAX = 12,
     CORO_PATIENCE_NEVER = 15, /* once shared, the object stays so */
+    CORO_STEAL_FIRST = 8, /* flows */
     CORO_FILES_PER_CHUNK = 1024,
     CORO_FILE_CHUNKS = 1024,
 };
@@ -197,6 +198,7 @@ void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow);
 uint64_t coro_ring_count(const struct coro_worker *worker); /* outside: a peek */
 uint64_t coro_ring_popped(const struct coro_worker *worker);
 void coro_chores(struct coro_worker *worker);
+bool coro_has_work(const struct coro_worker *worker); /* queued, that is */
 /* Anywhere: */
 void coro_inbox_push(struct coro_worker *worker, struct coro_flow *flow);
 void coro_wake_worker(struct coro_worker *worker);
@@ -219,6 +221,15 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
 int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void *element);
 bool coro_chan_send_ready(struct coro_chan *chan);
 bool coro_chan_recv_ready(struct coro_chan *chan);
+/* Watching: see there. In the watcher, idle, for worker->watch and worker->watched. */
+CORO_INLINE bool coro_chan_seems_met(struct coro_chan *chan, const struct coro_wait *wait)
+{
+    return atomic_load_explicit(&chan->watched, memory_order_acquire) != wait;
+}
+/* Gives up watching, or has seen it end. True: the flow had been met, and is queued. */
+bool coro_chan_unwatch(struct coro_worker *worker);
+/* All workers are stopped. Has the pinned flow, which seems to wait, been met already? */
+bool coro_chan_is_met(const struct coro_flow *flow, const struct coro_wait *wait);
 
 /* high_water.c; in a run that watches stacks: */
 void coro_watch_clear(struct coro_flow *flow); /* which is to begin, and is not copied */

@@ -88,6 +88,8 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->copied_used_bytes = 0;
     worker->index = index;
     worker->hungry_at_ns = worker->backoff_ns = worker->stole_at_ns = 0;
+    worker->greed = CORO_STEAL_FIRST;
+    atomic_store(&worker->watch, NULL);
     atomic_store(&worker->refills, 0);
     worker->lost = 0;
     worker->chores = worker->steals = worker->stolen = 0;

@@ -268,7 +268,7 @@ static bool has_surplus(const struct coro_worker *worker)
            atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 1;
 }
 
-static bool has_work(const struct coro_worker *worker)
+bool coro_has_work(const struct coro_worker *worker)
 {
     return coro_ring_count(worker) ||
            atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 0;
@@ -302,7 +302,7 @@ void coro_chores(struct coro_worker *worker)
         UINT64_MAX)
         coro_timers_fire(worker);
     if (atomic_load_explicit(&worker->sched->io.poller, memory_order_relaxed) &&
-        has_work(worker)) /* else it goes idle, which polls */
+        coro_has_work(worker)) /* else it goes idle, which polls */
         coro_io_chore(worker);
     if (atomic_load_explicit(&worker->sched->hungry, memory_order_relaxed) &&
         has_surplus(worker))
@@ -320,7 +320,7 @@ static struct coro_flow *yield_on(struct coro_worker *worker, struct coro_flow *
 /* A segmented flow goes by way of the idle one, which puts it away. */
 static __attribute__((noinline)) struct coro_flow *yield_by_idle(struct coro_worker *worker)
 {
-    if (!has_work(worker)) {
+    if (!coro_has_work(worker)) {
         coro_leave_worker(worker);
         return NULL;
     }

@@ -99,6 +99,7 @@ enum {
 
 struct coro_worker;
 struct coro_sched;
+struct coro_chan;
 
 /* What can be biased. Embedded first in channels, mutexes, flows, ... */
 struct coro_object {
@@ -200,8 +201,14 @@ struct coro_worker {
     _Atomic(struct coro_flow *) inbox; /* woken or spawned from elsewhere, by pool_next */
     _Atomic(uint32_t) asleep;          /* futex; under sched->idle_lock */
     uint32_t index;
+    /* The channel that this worker spins on, while idle, for a flow of its own; NULL: none. Written by
+     * the owner, NULL with release; and the flow's wait (chan.c). */
+    _Atomic(struct coro_chan *) watch;
+    struct coro_wait *watched;
+    bool watched_receives;
     uint64_t hungry_at_ns; /* not worth waking to steal before this time */
     uint64_t backoff_ns;
+    unsigned greed; /* how many flows it takes at most from who runs them too */
     uint64_t stole_at_ns; /* the last raid, */
     uint64_t loot;        /* and how many flows it brought */
     struct coro_progress *seen; /* of each worker, when last looked at */

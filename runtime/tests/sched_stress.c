@@ -298,6 +298,7 @@ static void *play(void *arg)
     pthread_t thread;
     void *result;
 
+    stress_talks(NULL);
     coro_sched_hold(foreigner.sched);
     CHECK(pthread_create(&thread, NULL, foreign_thread, &foreigner) == 0);
     start_actors(round, actors, handles);

@@ -32,6 +32,7 @@ static inline uint64_t rnd(uint64_t *state, uint64_t below)
 /* Flow bodies; each joins what it has started. sched_stress_sync.c: */
 void *stress_ring(void *unused);  /* a token goes round flows that are pinned or copied */
 void *stress_gifts(void *unused); /* what is freed as soon as it may be */
+void *stress_talks(void *unused); /* pairs, most of them pinned, that send to and fro */
 void *stress_locks(void *unused); /* mutex, semaphore, wait group, cancelled lockers */
 /* sched_stress_io.c: */
 void *stress_streams(void *unused); /* bytes through sockets, with deadlines; blocking calls */

@@ -153,14 +153,16 @@ enum { GIFTS = 60 };
 struct gift {
     struct coro_wait_group group;
     struct coro_semaphore semaphore;
-    struct coro_chan *chan; /* closed by the giver, freed by the taker */
+    struct coro_chan *chan; /* closed by the giver */
     unsigned kind;
+    bool giver_frees; /* the channel, once the value is taken; else the taker does */
 };
 
 static void *give(void *arg)
 {
     struct gift *gift = arg;
     struct coro_chan *chan = gift->chan;
+    bool frees = gift->giver_frees;
     uint64_t value = 1;
 
     switch (gift->kind) {
@@ -169,6 +171,8 @@ static void *give(void *arg)
     case 2: CHECK(coro_chan_close(chan) == 0); break;
     default: CHECK(coro_chan_send(chan, &value) == 0); break;
     }
+    if (frees)
+        coro_chan_free(chan);
     return NULL;
 }
 
@@ -183,7 +187,8 @@ static void *take(void *arg)
     case 2: CHECK(coro_chan_recv(gift->chan, &value) == -EPIPE); break;
     default: CHECK(coro_chan_recv(gift->chan, &value) == 0); break;
     }
-    coro_chan_free(gift->chan);
+    if (!gift->giver_frees)
+        coro_chan_free(gift->chan);
     free(gift);
     return NULL;
 }
@@ -200,8 +205,9 @@ void *stress_gifts(void *unused)
         coro_wait_group_init(&gift->group);
         CHECK(coro_wait_group_add(&gift->group, 1) == 0);
         coro_semaphore_init(&gift->semaphore, 0);
-        gift->chan = coro_chan_new(8, rnd(&random, 2));
         gift->kind = (unsigned)rnd(&random, 4);
+        gift->chan = coro_chan_new(8, gift->kind == 2 ? rnd(&random, 2) : 0);
+        gift->giver_frees = gift->kind == 3 && rnd(&random, 2);
         for (unsigned j = 0; j < 2; j++)
             options[j] = (struct coro_spawn_options){
                 .pinned = rnd(&random, 2), .worker = (unsigned)rnd(&random, coro_workers())};
@@ -212,5 +218,85 @@ void *stress_gifts(void *unused)
     }
     for (unsigned i = 0; i < 2 * GIFTS; i++)
         CHECK(coro_join(flows[i], NULL) == 0);
+    return NULL;
+}
+
+/* ---- pairs that talk ------------------------------------------------------------------- */
+
+enum { TALKS = 40, WORDS_MAX = 60 };
+
+/* While hardly anything else runs, so that idle workers watch for the other one's word. */
+struct talk {
+    struct coro_chan *question, *reply;
+    uint64_t words, said, heard;
+    bool cancelled; /* one of the two: then there may be fewer words */
+};
+
+static void *asks(void *arg)
+{
+    struct talk *talk = arg;
+    uint64_t value = 0;
+
+    while (talk->said < talk->words) {
+        value = ++talk->said;
+        if (coro_chan_send(talk->question, &value) || coro_chan_recv(talk->reply, &value))
+            break;
+        CHECK(value == 2 * talk->said);
+        if (value % 8 == 0)
+            coro_yield();
+    }
+    CHECK(talk->cancelled || talk->said == talk->words);
+    CHECK(coro_chan_close(talk->question) == 0 || talk->cancelled);
+    return NULL;
+}
+
+static void *replies(void *arg)
+{
+    struct talk *talk = arg;
+    uint64_t value;
+
+    while (coro_chan_recv(talk->question, &value) == 0) {
+        CHECK(value == ++talk->heard);
+        value *= 2;
+        if (coro_chan_send(talk->reply, &value))
+            break;
+    }
+    CHECK(talk->cancelled || talk->heard == talk->words);
+    return NULL;
+}
+
+static void hold_talk(uint64_t *random)
+{
+    struct talk talk = {
+        .question = coro_chan_new(8, rnd(random, 2)), .reply = coro_chan_new(8, rnd(random, 2)),
+        .words = rnd(random, WORDS_MAX), .cancelled = rnd(random, 3) == 0};
+    struct coro_handle flows[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct coro_spawn_options options = {
+            .pinned = rnd(random, 8) > 0,
+            .worker = (unsigned)rnd(random, coro_workers())};
+
+        CHECK((flows[i] = coro_spawn_with(&options, i ? replies : asks, &talk)).flow);
+    }
+    for (uint64_t i = talk.cancelled ? rnd(random, 2 * WORDS_MAX) : 0; i > 0; i--)
+        coro_yield();
+    if (talk.cancelled) {
+        coro_cancel(flows[rnd(random, 2)]);
+        coro_chan_close(talk.question); /* for the other one */
+        coro_chan_close(talk.reply);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        CHECK(coro_join(flows[i], NULL) == 0);
+    coro_chan_free(talk.question);
+    coro_chan_free(talk.reply);
+}
+
+void *stress_talks(void *unused)
+{
+    uint64_t random = stress_seed * 69621 + 19;
+
+    for (unsigned i = 0; i < TALKS; i++)
+        hold_talk(&random);
     return NULL;
 }

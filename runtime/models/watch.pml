@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * watch.pml: a worker that watches a channel for its flow, against senders, cancels, another
+ * that would watch, and who frees the channel (chan.c), for Spin.
+ *
+ * Two pinned flows on a worker each receive from a channel until they have had their share. A third
+ * sends, and frees the channel when the last value is on its way. Someone takes a wait from the list
+ * once, as a cancel does. A worker may or may not be idle when its flow begins to wait. Proved:
+ * each value is received once, nobody waits for ever, and nobody touches the channel once it is freed.
+ *
+ * Words are sequentially consistent: they are changed under the channel's lock, but for a
+ * worker's `watch`, which a release store clears, and that is all the owner does outside.
+ *
+ * Each planted error must be found. BROKEN is
+ *   1  the worker runs its flow without giving up watching
+ *   2  it says that it has read the value before it did
+ *   3  who frees does not ask whether somebody still has to look
+ *   4  who would watch does not ask whether the other has read the value
+ *   5  who gives up does not look again, with the channel
+ *   6  a sender hands over though that wait is in no list
+ */
+#ifndef BROKEN
+#define BROKEN 0
+#endif
+#define VALUES 3
+#define NOTHING 0
+#define CANCELLED 9
+
+bool in_list[2], inbox[2], watch[2];
+byte variable[2];        /* where a wait's value goes */
+byte watched, watcher;   /* a flow's number and 1; 0: none */
+byte handed;
+byte received[VALUES + 1];
+byte quota[2];
+bool locked, cancelled, freed;
+
+inline lock()
+{
+    atomic { !locked -> locked = true; assert(!freed) }
+}
+
+inline unlock()
+{
+    locked = false
+}
+
+proctype receiver(byte me)
+{
+    bool got;
+
+    do
+    :: quota[me] == 0 -> break
+    :: quota[me] > 0 ->
+        got = false;
+        lock();
+        in_list[me] = true;
+        if
+        :: !watch[me] && !in_list[1 - me] &&
+           (BROKEN == 4 || watcher == 0 || !watch[watcher - 1]) ->
+            watcher = me + 1;
+            watch[me] = true;
+            watched = me + 1
+        :: true
+        fi;
+        unlock();
+        if
+        :: watch[me] ->
+            /* It may give up at any time: to sleep, or for other flows. */
+            if
+            :: BROKEN == 1 && inbox[me] -> goto woken
+            :: else
+            fi;
+            atomic { got = watched != me + 1; assert(!freed) };
+            if
+            :: !got ->
+                lock();
+                got = BROKEN != 5 && watched != me + 1;
+                if
+                :: !got -> watched = 0
+                :: else
+                fi;
+                unlock()
+            :: else
+            fi;
+            if
+            :: got ->
+                if
+                :: BROKEN == 2 -> watch[me] = false
+                :: else
+                fi;
+                atomic { variable[me] = handed; assert(!freed) }
+            :: else
+            fi;
+            watch[me] = false
+        :: else
+        fi;
+woken:  if
+        :: !got -> inbox[me]; inbox[me] = false
+        :: else
+        fi;
+        if
+        :: variable[me] == CANCELLED
+        :: else ->
+            received[variable[me]]++;
+            assert(received[variable[me]] == 1);
+            quota[me]--
+        fi;
+        variable[me] = NOTHING
+    od
+}
+
+/* As any but a watched wait is taken from the list. */
+inline take(from, value)
+{
+    in_list[from] = false;
+    variable[from] = value;
+    inbox[from] = true
+}
+
+proctype sender()
+{
+    byte i, w;
+
+    for (i : 1 .. VALUES) {
+again:  (in_list[0] || in_list[1]);
+        lock();
+        w = watched;
+        if
+        :: w != 0 && (in_list[w - 1] || BROKEN == 6) && !in_list[2 - w] ->
+            handed = i;
+            in_list[w - 1] = false;
+            watched = 0
+        :: else ->
+            if
+            :: in_list[0] -> take(0, i)
+            :: in_list[1] -> take(1, i)
+            :: else -> unlock(); goto again
+            fi
+        fi;
+        unlock()
+    }
+    cancelled;
+    lock();
+    w = watcher;
+    unlock();
+    if
+    :: BROKEN == 3
+    :: else -> (w == 0 || !watch[w - 1])
+    fi;
+    freed = true
+}
+
+proctype canceller()
+{
+    lock();
+    if
+    :: in_list[0] -> take(0, CANCELLED)
+    :: in_list[1] -> take(1, CANCELLED)
+    :: true
+    fi;
+    unlock();
+    cancelled = true
+}
+
+init {
+    atomic {
+        quota[0] = 2;
+        quota[1] = 1;
+        run receiver(0);
+        run receiver(1);
+        run sender();
+        run canceller()
+    }
+}
