@@ -20,7 +20,9 @@
  * guarded ones of 4 KB. (`workingset` has many flows on guarded stacks, too.) The memory must be there.
  *
  * Two workers (workers=2). Flows move, so nobody's turn is known: each does its share of
- * the ops, and waits (stage.h). ns/op is wall time over the yields of both workers.
+ * the ops, and waits (stage.h). ns/op is wall time over the yields of both workers. To wake a
+ * flow and have it wait again costs a hundred yields, so each has a few hundred at least:
+ * else fixed costs would be all that an epoch is made of.
  */
 #include "experiments.h"
 
@@ -33,6 +35,7 @@
 enum {
     FEW = 1000,
     MANY = 1000000,
+    TURNS_LEAST = 256, /* of a flow, on two workers */
     STACK_BYTES_LEAST = 1024,
     STACK_BYTES = 4096,
     STACK_BYTES_SANITIZED = 64 * 1024,
@@ -281,7 +284,7 @@ static const struct bench_contract contract = {
         .params = "flows=" #n ",workers=" #workers_ site, .op = "one yield",              \
         .places = places_, .profile = profile_, .flags = flags_,                          \
         .contract = &contract, .kernel_switches_max = most, .setup = yield_setup, .run = yield_run,              \
-        .teardown = yield_teardown, .ops_multiple = (n) == 2 ? 0 : (n) > MANY ? MANY : (n),                 \
+        .teardown = yield_teardown, .ops_multiple = (workers_) > 1 ? (n) * TURNS_LEAST : (n) == 2 ? 0 : (n) > MANY ? MANY : (n), \
         .arg = &(const struct yield_config){n, workers_, different, shuffled_},                      \
     }
 #define ALONE(n, site, different, profile) \
