@@ -3,9 +3,10 @@
  * idle.c: what a worker does with nothing to run: look round, steal, sleep; and how it is
  * found that nobody will ever have anything to run again.
  *
- * Stealing. A thief stops the victim's domain and takes half of its ring, or, when the victim
- * has not switched since the last look, of its front stack too: so a flow that never yields
- * holds up nobody else, while a pair that hands values to and fro is not torn apart.
+ * Stealing. A thief stops the victim's domain and takes of its ring, or, when that is empty and the
+ * front stack higher than flows that hand values to and fro make it, the oldest of that: of a tree
+ * of flows, the largest branches. When the victim has not switched since the last look it takes what
+ * there is: so a flow that never yields holds up nobody else.
  * Each raid costs the victim some cache lines, and each flow moved a handful, which between two
  * caches may be a microsecond: a hundred times what a flow that only yields runs for. So a thief
  * begins with few (`greed`), twice as many after each raid that was worth it; after one whose loot
@@ -45,7 +46,7 @@
 enum {
     SPIN_NS = 20 * 1000,
     POLLS = 16, /* of what is woken from elsewhere, between looks at the clock */
-    LOOK_NS = 4000, /* between looks at other workers' lines */
+    LOOK_NS = 10 * 1000, /* between looks at other workers' lines, which costs them */
     WATCH_FIRST_NS = 50 * 1000,
     WATCH_MAX_NS = 4 * 1000 * 1000,
     STUCK_NS = 50 * 1000, /* no switch for so long: its front may be stolen */
@@ -204,13 +205,15 @@ static unsigned take_ring(struct coro_worker *victim, struct coro_flow **loot, u
     return taken;
 }
 
-/* The oldest half of its front stack. */
-static unsigned take_front(struct coro_worker *victim, struct coro_flow **loot)
+/* The oldest half of its front stack, or `most`. */
+static unsigned take_front(struct coro_worker *victim, struct coro_flow **loot, unsigned most)
 {
     uint64_t count = atomic_load_explicit(&victim->front_count, memory_order_relaxed);
     uint64_t want = (count + 1) / 2;
     unsigned taken = 0, kept = 0;
 
+    if (want > most)
+        want = most;
     for (uint64_t i = 0; i < count; i++)
         if (taken < want && !is_pinned(victim->front[i]))
             loot[taken++] = victim->front[i];
@@ -243,16 +246,16 @@ static void wake_if_left(struct coro_worker *victim)
 
 static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuck)
 {
+    unsigned most = stuck ? STEAL_MAX : self->greed, taken;
     struct coro_flow *loot[STEAL_MAX];
-    unsigned taken;
 
     if (!coro_domain_try_stop(victim))
         return false;
     if (stuck)
         take_inbox(victim);
-    taken = take_ring(victim, loot, stuck ? STEAL_MAX : self->greed);
-    if (!taken && stuck)
-        taken = take_front(victim, loot);
+    taken = take_ring(victim, loot, most);
+    if (!taken && (stuck || coro_has_surplus(victim)))
+        taken = take_front(victim, loot, most);
     for (unsigned i = 0; i < taken; i++)
         let_go(victim, loot[i]);
     victim->lost += taken;
@@ -280,14 +283,12 @@ static bool steal(struct coro_worker *self, uint64_t now_ns)
 
     for (unsigned i = 0; i < sched->workers_count; i++) {
         struct coro_worker *victim = sched->workers[(start + i) % sched->workers_count];
-        bool has_ring = coro_ring_count(victim) > 0;
         bool stuck;
 
-        if (victim == self || !(has_ring || atomic_load(&victim->front_count) ||
-                                atomic_load(&victim->inbox)))
+        if (victim == self || !(coro_has_work(victim) || atomic_load(&victim->inbox)))
             continue;
         stuck = is_stuck(self, victim, now_ns);
-        if (((has_ring && now_ns >= self->hungry_at_ns) || stuck) &&
+        if (((coro_has_surplus(victim) && now_ns >= self->hungry_at_ns) || stuck) &&
             raid(self, victim, stuck)) {
             self->stole_at_ns = now_ns;
             return true;

@@ -198,7 +198,8 @@ void coro_ring_push(struct coro_worker *worker, struct coro_flow *flow);
 uint64_t coro_ring_count(const struct coro_worker *worker); /* outside: a peek */
 uint64_t coro_ring_popped(const struct coro_worker *worker);
 void coro_chores(struct coro_worker *worker);
-bool coro_has_work(const struct coro_worker *worker); /* queued, that is */
+bool coro_has_work(const struct coro_worker *worker); /* queued, that is. Outside, a peek, */
+bool coro_has_surplus(const struct coro_worker *worker); /* as this: more than it needs */
 /* Anywhere: */
 void coro_inbox_push(struct coro_worker *worker, struct coro_flow *flow);
 void coro_wake_worker(struct coro_worker *worker);

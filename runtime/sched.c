@@ -11,6 +11,7 @@
 enum {
     RING_FREE_MIN = 16, /* slots: turns are laid out there */
     POP_AHEAD = 8, /* turns */
+    FRONT_OWN = CORO_FRONT_BUDGET, /* flows in front that no other worker takes */
     LAY_FIRST = 8,
     LAY_MAX = 512,
 };
@@ -262,10 +263,10 @@ void coro_wake_back(struct coro_worker *worker, struct coro_flow *flow)
         coro_ring_push(worker, flow);
 }
 
-static bool has_surplus(const struct coro_worker *worker)
+bool coro_has_surplus(const struct coro_worker *worker)
 {
     return coro_ring_count(worker) ||
-           atomic_load_explicit(&worker->front_count, memory_order_relaxed) > 1;
+           atomic_load_explicit(&worker->front_count, memory_order_relaxed) > FRONT_OWN;
 }
 
 bool coro_has_work(const struct coro_worker *worker)
@@ -305,7 +306,7 @@ void coro_chores(struct coro_worker *worker)
         coro_has_work(worker)) /* else it goes idle, which polls */
         coro_io_chore(worker);
     if (atomic_load_explicit(&worker->sched->hungry, memory_order_relaxed) &&
-        has_surplus(worker))
+        coro_has_surplus(worker))
         coro_wake_any(worker->sched);
 }
 
