@@ -231,7 +231,7 @@ bool coro_chan_unwatch(struct coro_worker *worker)
         if (worker->watched_receives)
             memcpy(wait->value, &chan->handed, sizeof chan->handed);
         wait->link.next = NULL;
-        coro_wake_back(worker, wait->flow);
+        coro_wake(worker, wait->flow); /* which does the chores now and then: nobody else may */
     }
     atomic_store_explicit(&worker->watch, NULL, memory_order_release);
     coro_leave_worker(worker);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * timer.c: sleepers wake in order and not early; a million of them, cancelled at once.
+ * timer.c: sleepers wake in order and not early, nor late where others are busy; a million of
+ * them, cancelled at once.
  */
 #include "emulated.h"
 #include "run.h"
@@ -61,6 +62,64 @@ IN_FLOWS(timer, past_deadlines_return_at_once)
 {
     cr_expect_eq(coro_sleep_ns(0), 0);
     cr_expect_eq(coro_sleep_until(1), 0);
+    return NULL;
+}
+
+enum { TALKS_LATE_MAX = 300, TALK_NAPS = 20 };
+
+/* Two pinned flows that never have to wait for long, so that no worker runs out of work. */
+struct talk {
+    struct coro_chan *there, *back;
+    _Atomic(uint64_t) deadline_ns; /* of the sleeper, */
+    _Atomic(unsigned) late;        /* and how often they talked since */
+    _Atomic(bool) over;
+};
+
+static void *ask(void *arg)
+{
+    struct talk *talk = arg;
+    uint64_t word = 0;
+
+    while (!talk->over && talk->late <= TALKS_LATE_MAX) {
+        cr_expect_eq(coro_chan_send(talk->there, &word), 0);
+        cr_expect_eq(coro_chan_recv(talk->back, &word), 0);
+        if (coro_now_ns() >= talk->deadline_ns)
+            talk->late++;
+    }
+    coro_chan_close(talk->there);
+    return NULL;
+}
+
+static void *answer(void *arg)
+{
+    struct talk *talk = arg;
+    uint64_t word;
+
+    while (coro_chan_recv(talk->there, &word) == 0)
+        coro_chan_send(talk->back, &word);
+    return NULL;
+}
+
+IN_FLOWS(timer, a_pair_that_talks_without_end_holds_up_no_sleeper)
+{
+    struct talk talk = {.there = coro_chan_new(8, 0), .back = coro_chan_new(8, 0),
+                        .deadline_ns = UINT64_MAX};
+    struct coro_spawn_options first = {.pinned = true};
+    struct coro_spawn_options last = {.pinned = true, .worker = coro_workers() - 1};
+    struct coro_handle asker = coro_spawn_with(&first, ask, &talk);
+    struct coro_handle answerer = coro_spawn_with(&last, answer, &talk);
+
+    for (unsigned i = 0; i < TALK_NAPS && talk.late <= TALKS_LATE_MAX; i++) {
+        talk.late = 0;
+        talk.deadline_ns = coro_now_ns() + 1000 * 1000;
+        cr_expect_eq(coro_sleep_until(talk.deadline_ns), 0);
+    }
+    cr_expect_leq(talk.late, TALKS_LATE_MAX);
+    talk.over = true;
+    cr_expect_eq(coro_join(asker, NULL), 0);
+    cr_expect_eq(coro_join(answerer, NULL), 0);
+    coro_chan_free(talk.there);
+    coro_chan_free(talk.back);
     return NULL;
 }
 
