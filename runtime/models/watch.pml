@@ -4,9 +4,16 @@
  * that would watch, and who frees the channel (chan.c), for Spin.
  *
  * Two pinned flows on a worker each receive from a channel until they have had their share. A third
- * sends, and frees the channel when the last value is on its way. Someone takes a wait from the list
- * once, as a cancel does. A worker may or may not be idle when its flow begins to wait. Proved:
- * each value is received once, nobody waits for ever, and nobody touches the channel once it is freed.
+ * sends, and frees the channel when the last value is on its way. Someone cancels one of the flows, if
+ * it waits: with all workers stopped, that is, none inside its domain, and by what the flow says, not
+ * by the list. A worker may or may not be idle when its flow begins to wait. Proved: each value is
+ * received once, nobody waits for ever, nobody touches the channel once it is freed, and no wait is
+ * taken from a list that it is not in.
+ *
+ * A sender that waits is not modelled, as less happens: its watcher reads nothing when it is met, and
+ * `handed` is written when it begins to watch and read by who meets it, both with the channel. In
+ * between nobody writes it: another would have to watch, which error 4 is about, or meet a watched
+ * receiver, and one word says who is watched.
  *
  * Words are sequentially consistent: they are changed under the channel's lock, but for a
  * worker's `watch`, which a release store clears, and that is all the owner does outside.
@@ -18,6 +25,7 @@
  *   4  who would watch does not ask whether the other has read the value
  *   5  who gives up does not look again, with the channel
  *   6  a sender hands over though that wait is in no list
+ *   7  who cancels does not ask whether the flow was met
  */
 #ifndef BROKEN
 #define BROKEN 0
@@ -27,6 +35,8 @@
 #define CANCELLED 9
 
 bool in_list[2], inbox[2], watch[2];
+bool waiting[2]; /* what the flow says */
+bool inside[2];  /* its domain, without the channel */
 byte variable[2];        /* where a wait's value goes */
 byte watched, watcher;   /* a flow's number and 1; 0: none */
 byte handed;
@@ -54,6 +64,7 @@ proctype receiver(byte me)
         got = false;
         lock();
         in_list[me] = true;
+        waiting[me] = true;
         if
         :: !watch[me] && !in_list[1 - me] &&
            (BROKEN == 4 || watcher == 0 || !watch[watcher - 1]) ->
@@ -79,8 +90,8 @@ proctype receiver(byte me)
                 :: !got -> watched = 0
                 :: else
                 fi;
-                unlock()
-            :: else
+                atomic { inside[me] = true; unlock() }
+            :: else -> inside[me] = true
             fi;
             if
             :: got ->
@@ -88,10 +99,12 @@ proctype receiver(byte me)
                 :: BROKEN == 2 -> watch[me] = false
                 :: else
                 fi;
-                atomic { variable[me] = handed; assert(!freed) }
+                atomic { variable[me] = handed; assert(!freed) };
+                waiting[me] = false
             :: else
             fi;
-            watch[me] = false
+            watch[me] = false;
+            inside[me] = false
         :: else
         fi;
 woken:  if
@@ -112,7 +125,9 @@ woken:  if
 /* As any but a watched wait is taken from the list. */
 inline take(from, value)
 {
+    assert(in_list[from]);
     in_list[from] = false;
+    waiting[from] = false;
     variable[from] = value;
     inbox[from] = true
 }
@@ -150,16 +165,22 @@ again:  (in_list[0] || in_list[1]);
     freed = true
 }
 
+inline cancel(flow)
+{
+    waiting[flow] && (BROKEN == 7 || !(watch[flow] && watched != flow + 1)) -> take(flow, CANCELLED)
+}
+
 proctype canceller()
 {
-    lock();
-    if
-    :: in_list[0] -> take(0, CANCELLED)
-    :: in_list[1] -> take(1, CANCELLED)
-    :: true
-    fi;
-    unlock();
-    cancelled = true
+    atomic {
+        !locked && !inside[0] && !inside[1];
+        if
+        :: cancel(0)
+        :: cancel(1)
+        :: true
+        fi;
+        cancelled = true
+    }
 }
 
 init {
