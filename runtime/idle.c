@@ -254,7 +254,7 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
     if (stuck)
         take_inbox(victim);
     taken = take_ring(victim, loot, most);
-    if (!taken && (stuck || coro_has_surplus(victim)))
+    if (!taken && (stuck || (!coro_ring_count(victim) && coro_has_surplus(victim))))
         taken = take_front(victim, loot, most);
     for (unsigned i = 0; i < taken; i++)
         let_go(victim, loot[i]);
@@ -499,13 +499,16 @@ static bool hears(struct coro_worker *self)
 static bool spin(struct coro_worker *self, uint64_t start_ns)
 {
     struct coro_sched *sched = self->sched;
-    uint64_t now_ns = start_ns, look_ns = start_ns + (watches(self) ? LOOK_NS : 0);
+    uint64_t now_ns = start_ns, look_ns = start_ns;
 
+    if (watches(self)) /* Its flow may be met each time before that: now and then it looks first. */
+        look_ns = start_ns - self->looked_at_ns < WATCH_MAX_NS ? start_ns + LOOK_NS : 0;
     while (now_ns - start_ns < SPIN_NS) {
-        if (hears(self))
+        if (look_ns && hears(self))
             return true;
         now_ns = coro_now_ns();
         if (now_ns >= look_ns) {
+            self->looked_at_ns = now_ns;
             poll(self);
             if (coro_ring_count(self) || steal(self, now_ns) ||
                 now_ns >= atomic_load(&sched->timers.first_ns))

@@ -87,7 +87,7 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->spawned = worker->finished = 0;
     worker->copied_used_bytes = 0;
     worker->index = index;
-    worker->hungry_at_ns = worker->backoff_ns = worker->stole_at_ns = 0;
+    worker->hungry_at_ns = worker->backoff_ns = worker->stole_at_ns = worker->looked_at_ns = 0;
     worker->greed = CORO_STEAL_FIRST;
     atomic_store(&worker->watch, NULL);
     atomic_store(&worker->refills, 0);

@@ -211,6 +211,7 @@ struct coro_worker {
     unsigned greed; /* how many flows it takes at most from who runs them too */
     uint64_t stole_at_ns; /* the last raid, */
     uint64_t loot;        /* and how many flows it brought */
+    uint64_t looked_at_ns; /* at the others' lines */
     struct coro_progress *seen; /* of each worker, when last looked at */
     struct coro_worker *retired_next;
     _Atomic(uint64_t) refills; /* of front_budget. Relaxed: others peek */
