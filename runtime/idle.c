@@ -46,7 +46,8 @@
 enum {
     SPIN_NS = 20 * 1000,
     POLLS = 16, /* of what is woken from elsewhere, between looks at the clock */
-    LOOK_NS = 10 * 1000, /* between looks at other workers' lines, which costs them */
+    POLL_NS = 4000, /* between polls for I/O and looks at timers, */
+    LOOK_NS = 10 * 1000, /* and at other workers' lines, which costs them */
     WATCH_FIRST_NS = 50 * 1000,
     WATCH_MAX_NS = 4 * 1000 * 1000,
     STUCK_NS = 50 * 1000, /* no switch for so long: its front may be stolen */
@@ -499,19 +500,26 @@ static bool hears(struct coro_worker *self)
 static bool spin(struct coro_worker *self, uint64_t start_ns)
 {
     struct coro_sched *sched = self->sched;
-    uint64_t now_ns = start_ns, look_ns = start_ns;
+    uint64_t now_ns = start_ns, poll_ns = start_ns, look_ns = start_ns;
 
-    if (watches(self)) /* Its flow may be met each time before that: now and then it looks first. */
+    if (watches(self)) {
+        poll_ns += POLL_NS;
+        /* Its flow may be met each time before it would look: now and then it looks first. */
         look_ns = start_ns - self->looked_at_ns < WATCH_MAX_NS ? start_ns + LOOK_NS : 0;
+    }
     while (now_ns - start_ns < SPIN_NS) {
         if (look_ns && hears(self))
             return true;
         now_ns = coro_now_ns();
+        if (now_ns >= poll_ns) {
+            poll(self);
+            if (coro_ring_count(self) || now_ns >= atomic_load(&sched->timers.first_ns))
+                return true;
+            poll_ns = now_ns + POLL_NS;
+        }
         if (now_ns >= look_ns) {
             self->looked_at_ns = now_ns;
-            poll(self);
-            if (coro_ring_count(self) || steal(self, now_ns) ||
-                now_ns >= atomic_load(&sched->timers.first_ns))
+            if (steal(self, now_ns))
                 return true;
             look_ns = now_ns + LOOK_NS;
         }
