@@ -11,7 +11,8 @@
  * caches may be a microsecond: a hundred times what a flow that only yields runs for. So a thief
  * begins with few (`greed`), twice as many after each raid that was worth it; after one whose loot
  * did not last it takes half as many, and goes back only after a while that doubles each time
- * (`backoff_ns`). From a victim that is stuck it takes half: there nobody else runs them.
+ * (`backoff_ns`), as after one in vain. From a victim that is stuck it takes half: there nobody else
+ * runs them.
  *
  * Sleeping. While one falls asleep, one's own inbox can be filled by coro_inbox_push(), and one's
  * ring by a thief that empties the inbox, or puts back what is pinned. Both push, then look at
@@ -245,7 +246,17 @@ static void wake_if_left(struct coro_worker *victim)
         coro_wake_worker(victim);
 }
 
-static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuck)
+/* Not worth it: the next only after a while. */
+static void back_off(struct coro_worker *self, uint64_t now_ns)
+{
+    self->backoff_ns = self->backoff_ns ? self->backoff_ns * 2 : SPIN_NS;
+    if (self->backoff_ns > BACKOFF_MAX_NS)
+        self->backoff_ns = BACKOFF_MAX_NS;
+    self->hungry_at_ns = now_ns + self->backoff_ns;
+}
+
+static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuck,
+                 uint64_t now_ns)
 {
     unsigned most = stuck ? STEAL_MAX : self->greed, taken;
     struct coro_flow *loot[STEAL_MAX];
@@ -262,8 +273,10 @@ static bool raid(struct coro_worker *self, struct coro_worker *victim, bool stuc
     victim->lost += taken;
     coro_domain_resume(victim);
     wake_if_left(victim);
-    if (!taken)
+    if (!taken) { /* all are pinned, or the last has just begun to run */
+        back_off(self, now_ns);
         return false;
+    }
     coro_enter_sure();
     for (unsigned i = 0; i < taken; i++)
         coro_ring_push(self, loot[i]);
@@ -281,6 +294,7 @@ static bool steal(struct coro_worker *self, uint64_t now_ns)
 {
     struct coro_sched *sched = self->sched;
     unsigned start = (unsigned)(coro_random(self) % sched->workers_count);
+    bool hungry = now_ns >= self->hungry_at_ns;
 
     for (unsigned i = 0; i < sched->workers_count; i++) {
         struct coro_worker *victim = sched->workers[(start + i) % sched->workers_count];
@@ -289,8 +303,8 @@ static bool steal(struct coro_worker *self, uint64_t now_ns)
         if (victim == self || !(coro_has_work(victim) || atomic_load(&victim->inbox)))
             continue;
         stuck = is_stuck(self, victim, now_ns);
-        if (((coro_has_surplus(victim) && now_ns >= self->hungry_at_ns) || stuck) &&
-            raid(self, victim, stuck)) {
+        if (((coro_has_surplus(victim) && hungry) || stuck) &&
+            raid(self, victim, stuck, now_ns)) {
             self->stole_at_ns = now_ns;
             return true;
         }
@@ -308,10 +322,7 @@ static void judge_last_raid(struct coro_worker *self, uint64_t now_ns)
         self->greed = self->greed * 2 < STEAL_MAX ? self->greed * 2 : STEAL_MAX;
     } else {
         self->greed = self->greed / 2 > CORO_STEAL_FIRST ? self->greed / 2 : CORO_STEAL_FIRST;
-        self->backoff_ns = self->backoff_ns ? self->backoff_ns * 2 : SPIN_NS;
-        if (self->backoff_ns > BACKOFF_MAX_NS)
-            self->backoff_ns = BACKOFF_MAX_NS;
-        self->hungry_at_ns = now_ns + self->backoff_ns;
+        back_off(self, now_ns);
     }
     self->stole_at_ns = 0;
 }
