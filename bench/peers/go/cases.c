@@ -141,7 +141,7 @@ static const struct bench_contract contract = {
     .cancellation = "none: by a channel that the flow asks"};
 
 #define ONE_CPU BENCH_AT(BENCH_SAME_CPU)
-#define TWO_CPUS (BENCH_AT(BENCH_SMT) | BENCH_AT(BENCH_SAME_LLC))
+#define TWO_CPUS (BENCH_AT_ANY & ~BENCH_AT(BENCH_SAME_CPU))
 #define FLAGS_OF(workers) (BENCH_THREADS | ((workers) > 1 ? BENCH_PREEMPTS : 0))
 
 /* Followed by the functions and ops_multiple: an epoch of a millisecond or so, beside which it
