@@ -335,6 +335,11 @@ struct coro_flow *coro_yield_slow(struct coro_worker *worker)
     bool undisturbed;
     uint64_t most;
 
+    /* Alone, and done with the chores not long ago, as among others. */
+    if (!coro_has_work(worker) && ++worker->lone % CORO_RING_ROUND != 0) {
+        coro_leave_worker(worker);
+        return NULL;
+    }
     coro_enter_sure();
     coro_chores(worker);
     if (coro_unlikely(worker->segmented))

@@ -219,6 +219,7 @@ struct coro_worker {
     uint64_t chores, steals, stolen, parks_idle, sleeps, wakes;
     bool wakeable;
     uint32_t eager;        /* I/O that did not have to wait */
+    uint32_t lone;         /* yields with nobody else to run */
     uint64_t polled_at_ns; /* I/O, in a chore */
     void *io;              /* the poller's own */
     struct coro_trace *trace; /* NULL: none */
