@@ -149,8 +149,10 @@ static json_t *rejection_reasons(const json_t *record)
                   {"steal_ticks", "ticks stolen by the hypervisor"},
                   {"migrations", "migrations"},
                   {"triples_crowded", "triples beside a busy sibling thread"}};
+    /* Threads that share a CPU switch each other away: there it is no reason (trial.h). */
+    size_t first = json_is_number(json_object_get(checks, "others_ns"));
     json_t *reasons = json_array();
-    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++) {
+    for (size_t i = first; i < sizeof causes / sizeof *causes; i++) {
         double n = json_number_value(json_object_get(checks, causes[i].check));
         if (n > 0)
             json_array_append_new(reasons, json_sprintf("%s: %.0f", causes[i].words, n));
