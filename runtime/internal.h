@@ -209,6 +209,10 @@ uint64_t coro_random(struct coro_worker *worker);
 /* idle.c */
 void coro_idle(struct coro_worker *worker); /* the idle flow; returns when the run is over */
 
+/* steal.c. In an idle worker, outside of its domain: */
+bool coro_steal(struct coro_worker *self, uint64_t now_ns); /* true: it has flows to run */
+void coro_judge_last_raid(struct coro_worker *self, uint64_t now_ns); /* now that all have run */
+
 /* flow.c */
 _Noreturn void coro_flow_finish(struct coro_flow *flow, void *result);
 struct coro_flow *coro_flow_first(struct coro_sched *sched, coro_body *body, void *arg);

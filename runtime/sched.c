@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * sched.c: a worker's queues and chores. What is done in idleness is in idle.c, starting and
- * ending a run in run.c. worker.h explains the queues.
+ * sched.c: a worker's queues and chores. What is done in idleness is in idle.c and
+ * steal.c, starting and ending a run in run.c. worker.h explains the queues.
  */
 #include "internal.h"
 

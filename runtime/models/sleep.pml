@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * sleep.pml: falling asleep against being sent for and being robbed, and the end of a run
- * (idle.c), for Spin.
+ * (idle.c, steal.c), for Spin.
  *
  * Three workers, and a foreign thread that pushes flows into an inbox and holds the run
  * meanwhile. A flow that runs ends, or is pushed to another worker. A worker without work falls
