@@ -18,22 +18,8 @@
  * may be behind the truth, never ahead of it: who begins to wait or closes draws them
  * in (coro_chan_shut()), and a slow half sets them anew (open_limits()).
  *
- * Watching. To wake a pinned flow on another worker takes some eight moves of cache lines one after
- * the other: the wait, its variable, the flow, the inbox. If its worker has nothing else to do, two
- * are enough. When a pinned flow begins to wait and nothing else is to run, its worker becomes the
- * channel's `watcher`, and the wait is `watched`: the worker spins on that word (idle.c). Who finds
- * that wait alone in its list empties the list and clears `watched`; it touches neither the wait nor
- * the flow. The value is in `handed`: put there by the sender, be it the one that waits or not.
- *  - Only these change `watched` from that wait: who meets it so, and the watcher when it gives up,
- *    both with the channel. So what the watcher sees gone was met.
- *  - Whoever else takes the wait from the list wakes its flow as ever, and leaves `watched` alone: the
- *    watcher finds its inbox filled, and gives up before it runs any flow. Till then that wait cannot
- *    come into a list again, so who looks for it there is not misled.
- *  - `handed` is not used again before the watcher is done with it, which it tells by clearing its own
- *    worker->watch (release): another worker that would watch, or who frees the channel, looks at that.
- *  - Who cancels the flow, with all workers stopped, sees whether it was met (coro_chan_is_met()):
- *    then the flow is awake.
- * models/watch.pml proves it, for receivers.
+ * Who waits alone, pinned to an idle worker that attends the channel, is met without being
+ * woken: handoff.c.
  *
  * A waiter in a list may be a select that another channel has already won, and that has
  * not yet come to withdraw it; the claim tells (flow.c), and it is dropped in passing. Its memory is
@@ -45,6 +31,7 @@
 #include <string.h>
 
 #include "fatal.h"
+#include "handoff.h"
 
 _Static_assert(offsetof(struct coro_chan, senders) == CORO_LINE_BYTES &&
                    offsetof(struct coro_chan, stride) == 2 * CORO_LINE_BYTES,
@@ -143,101 +130,6 @@ static void open_limits(struct coro_chan *chan)
     }
 }
 
-/* ---- watching ------------------------------------------------------------------------ */
-
-static bool is_alone_in(const struct coro_link *list, const struct coro_link *link)
-{
-    return list->next == link && list->prev == link;
-}
-
-/* Is the only one who waits in the list being watched for? Then it has waited. */
-static bool meet(struct coro_chan *chan, struct coro_link *list)
-{
-    struct coro_wait *watched = atomic_load_explicit(&chan->watched, memory_order_relaxed);
-
-    if (coro_likely(!watched) || !is_alone_in(list, &watched->link))
-        return false;
-    list->next = list->prev = list;
-    return true;
-}
-
-static void let_watcher_see(struct coro_chan *chan)
-{
-    atomic_store_explicit(&chan->watched, NULL, memory_order_release);
-}
-
-/* Does the worker still have to look? */
-static bool is_watching(struct coro_worker *watcher, const struct coro_chan *chan)
-{
-    return watcher && atomic_load_explicit(&watcher->watch, memory_order_acquire) == chan;
-}
-
-/* The current flow waits in `list`; with the channel, shared. */
-static void watch(struct coro_worker *worker, struct coro_chan *chan, struct coro_link *list,
-                  struct coro_wait *wait)
-{
-    uint32_t flags = atomic_load_explicit(&worker->current->flags, memory_order_relaxed);
-    bool receives = list == &chan->receivers;
-
-    if (!chan->word_open || (chan->capacity && !receives) || !(flags & CORO_FLOW_PINNED) ||
-        (flags & CORO_FLOW_SLOW) || worker->sched->workers_count == 1 ||
-        coro_has_work(worker) || !is_alone_in(list, &wait->link) ||
-        is_watching(chan->watcher, chan))
-        return;
-    if (!receives)
-        memcpy(&chan->handed, wait->value, sizeof chan->handed);
-    chan->watcher = worker;
-    worker->watched = wait;
-    worker->watched_receives = receives;
-    atomic_store_explicit(&worker->watch, chan, memory_order_relaxed);
-    atomic_store_explicit(&chan->watched, wait, memory_order_relaxed);
-}
-
-bool coro_chan_is_met(const struct coro_flow *flow, const struct coro_wait *wait)
-{
-    const struct coro_worker *home = coro_worker_self()->sched->workers[flow->home];
-    struct coro_chan *chan = atomic_load_explicit(&home->watch, memory_order_relaxed);
-
-    return chan && home->watched == wait && coro_chan_seems_met(chan, wait);
-}
-
-/* With the channel, if the wait was not seen to be over. */
-static bool give_up(struct coro_worker *worker, struct coro_chan *chan,
-                    const struct coro_wait *wait)
-{
-    bool locked = coro_acquire(worker, &chan->object);
-    bool met = coro_chan_seems_met(chan, wait);
-
-    if (!met)
-        atomic_store_explicit(&chan->watched, NULL, memory_order_relaxed);
-    if (locked)
-        coro_object_unlock(&chan->object);
-    return met;
-}
-
-bool coro_chan_unwatch(struct coro_worker *worker)
-{
-    struct coro_chan *chan = atomic_load_explicit(&worker->watch, memory_order_relaxed);
-    struct coro_wait *wait = worker->watched;
-    bool met = coro_chan_seems_met(chan, wait);
-
-    if (met) {
-        coro_enter_sure();
-    } else {
-        coro_enter();
-        met = give_up(worker, chan, wait);
-    }
-    if (met) {
-        if (worker->watched_receives)
-            memcpy(wait->value, &chan->handed, sizeof chan->handed);
-        wait->link.next = NULL;
-        coro_wake(worker, wait->flow); /* which does the chores now and then: nobody else may */
-    }
-    atomic_store_explicit(&worker->watch, NULL, memory_order_release);
-    coro_leave_worker(worker);
-    return met;
-}
-
 /* ---- sending and receiving ------------------------------------------------------------ */
 
 int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const void *element)
@@ -246,9 +138,9 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
 
     if (chan->closed)
         return -EPIPE;
-    if (meet(chan, &chan->receivers)) {
+    if (coro_handoff_meet(chan, &chan->receivers)) {
         memcpy(&chan->handed, element, sizeof chan->handed);
-        let_watcher_see(chan);
+        coro_handoff_tell(chan);
         return 0;
     }
     receiver = take_waiter(&chan->receivers);
@@ -278,9 +170,9 @@ int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void 
         open_limits(chan);
         return 0;
     }
-    if (meet(chan, &chan->senders)) {
+    if (coro_handoff_meet(chan, &chan->senders)) {
         memcpy(element, &chan->handed, sizeof chan->handed);
-        let_watcher_see(chan);
+        coro_handoff_tell(chan);
         return 0;
     }
     sender = take_waiter(&chan->senders);
@@ -325,7 +217,7 @@ static struct coro_flow *done_or_wait(struct coro_worker *worker, struct coro_ch
         if (chan->capacity)
             coro_chan_shut(chan);
         if (locked)
-            watch(worker, chan, list, wait);
+            coro_handoff_attend(worker, chan, list, wait);
         return coro_park(worker, &chan->object, locked);
     }
     coro_release(worker, &chan->object, locked);
@@ -492,12 +384,12 @@ void coro_chan_free(struct coro_chan *chan)
     if (coro_worker_self()) {
         struct coro_worker *worker = coro_enter();
         bool locked = coro_acquire(worker, &chan->object);
-        struct coro_worker *watcher = chan->watcher;
+        struct coro_worker *attendant = chan->attendant;
         unsigned spins = 0;
 
         waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);
         coro_release(worker, &chan->object, locked);
-        while (!waited_for && is_watching(watcher, chan))
+        while (!waited_for && coro_handoff_pends(attendant, chan))
             coro_relax(&spins); /* an idle worker is about to look */
     } else {
         waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);

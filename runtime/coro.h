@@ -185,11 +185,11 @@ int coro_cancel(struct coro_handle handle);
 /* ---- channels ---------------------------------------------------------------------- */
 
 struct coro_chan {
-    /* One line: all that passes to and fro when a flow meets one that an idle worker
-     * watches out for (chan.c). */
+    /* One line: all that passes to and fro when a flow meets one whose idle worker attends
+     * the channel (handoff.c). */
     struct coro_object object;
     struct coro_link receivers; /* rings of coro_wait, this and `senders` */
-    _Atomic(struct coro_wait *) watched; /* changed with the channel; its worker looks without */
+    _Atomic(struct coro_wait *) attended; /* changed with the channel; its worker looks without */
     uint64_t handed; /* the value that passes between it and who meets it */
     uint32_t element_bytes;
     uint32_t capacity;
@@ -204,7 +204,7 @@ struct coro_chan {
     char *buffer, *buffer_end; /* room for one more than the capacity: put == get is empty */
 
     uint32_t stride;
-    struct coro_worker *watcher; /* who watched last, or NULL. With the channel */
+    struct coro_worker *attendant; /* who attended it last, or NULL. With the channel */
     void *memory; /* the whole of it, as malloc() gave it */
 };
 

@@ -15,6 +15,7 @@
  * kernel before the run ends: memory follows the largest number of flows that were alive at once.
  */
 #include "copied.h"
+#include "handoff.h"
 #include "segmented.h"
 
 #include <stdlib.h>
@@ -532,7 +533,7 @@ static void cancel_wait(struct coro_worker *worker, struct coro_flow *flow)
             coro_wake_back(worker, flow);
         return;
     }
-    if (coro_chan_is_met(flow, wait))
+    if (coro_handoff_is_met(flow, wait))
         return;
     wait->result = -ECANCELED;
     if (wait->link.next)

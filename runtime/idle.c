@@ -24,6 +24,7 @@
  * wake a halted virtual CPU, for flows of 10 ns); spinning for ever (the neighbour VM pays).
  */
 #include "copied.h"
+#include "handoff.h"
 #include "io.h"
 #include "segmented.h"
 #include "trace.h"
@@ -264,19 +265,19 @@ static void arrive(struct coro_worker *self)
     coro_leave_worker(self);
 }
 
-static bool watches(const struct coro_worker *self)
+static bool attends(const struct coro_worker *self)
 {
-    return atomic_load_explicit(&self->watch, memory_order_relaxed);
+    return atomic_load_explicit(&self->attends, memory_order_relaxed);
 }
 
-/* Runs flows until the queues are empty. Whether there was any. None while a channel is watched. */
+/* Runs flows until the queues are empty. Whether there was any. None while it attends a channel. */
 static bool run_queued(struct coro_worker *self)
 {
     struct coro_flow *next;
     bool ran = false;
 
     for (;;) {
-        if (watches(self))
+        if (attends(self))
             return ran;
         coro_enter_sure();
         next = coro_next(self);
@@ -302,14 +303,14 @@ static void send_for_watcher(struct coro_sched *sched)
         wake_one(sched, false);
 }
 
-/* For a moment. Was the flow that is watched for met, or another woken? */
+/* For a moment. Was the flow that waits at the attended channel met, or another woken? */
 static bool hears(struct coro_worker *self)
 {
-    struct coro_chan *chan = atomic_load_explicit(&self->watch, memory_order_relaxed);
+    struct coro_chan *chan = atomic_load_explicit(&self->attends, memory_order_relaxed);
 
     for (unsigned i = 0; i < POLLS; i++) {
         if (atomic_load_explicit(&self->inbox, memory_order_relaxed) ||
-            (chan && coro_chan_seems_met(chan, self->watched)))
+            (chan && coro_handoff_seems_met(chan, self->attended)))
             return true;
         coro_arch_pause();
     }
@@ -322,7 +323,7 @@ static bool spin(struct coro_worker *self, uint64_t start_ns)
     struct coro_sched *sched = self->sched;
     uint64_t now_ns = start_ns, poll_ns = start_ns, look_ns = start_ns;
 
-    if (watches(self)) {
+    if (attends(self)) {
         poll_ns += POLL_NS;
         /* Its flow may be met each time before it would look: now and then it looks first. */
         look_ns = start_ns - self->looked_at_ns < WATCH_MAX_NS ? start_ns + LOOK_NS : 0;
@@ -373,12 +374,12 @@ void coro_idle(struct coro_worker *self)
         now_ns = spins ? coro_now_ns() : 0;
         coro_judge_last_raid(self, now_ns);
         if (spins && spin(self, now_ns)) {
-            if (watches(self))
-                coro_chan_unwatch(self);
+            if (attends(self))
+                coro_handoff_end(self);
             send_for_watcher(sched);
             continue;
         }
-        if (watches(self) && coro_chan_unwatch(self))
+        if (attends(self) && coro_handoff_end(self))
             continue;
         fall_asleep(self, spins ? coro_now_ns() : 0, watch_ns);
         watch_ns = watch_ns * 2 < WATCH_MAX_NS ? watch_ns * 2 : WATCH_MAX_NS;

@@ -226,15 +226,6 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
 int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void *element);
 bool coro_chan_send_ready(struct coro_chan *chan);
 bool coro_chan_recv_ready(struct coro_chan *chan);
-/* Watching: see there. In the watcher, idle, for worker->watch and worker->watched. */
-CORO_INLINE bool coro_chan_seems_met(struct coro_chan *chan, const struct coro_wait *wait)
-{
-    return atomic_load_explicit(&chan->watched, memory_order_acquire) != wait;
-}
-/* Gives up watching, or has seen it end. True: the flow had been met, and is queued. */
-bool coro_chan_unwatch(struct coro_worker *worker);
-/* All workers are stopped. Has the pinned flow, which seems to wait, been met already? */
-bool coro_chan_is_met(const struct coro_flow *flow, const struct coro_wait *wait);
 
 /* high_water.c; in a run that watches stacks: */
 void coro_watch_clear(struct coro_flow *flow); /* which is to begin, and is not copied */

@@ -89,7 +89,7 @@ static void worker_reset(struct coro_worker *worker, struct coro_sched *sched, u
     worker->index = index;
     worker->hungry_at_ns = worker->backoff_ns = worker->stole_at_ns = worker->looked_at_ns = 0;
     worker->greed = CORO_STEAL_FIRST;
-    atomic_store(&worker->watch, NULL);
+    atomic_store(&worker->attends, NULL);
     atomic_store(&worker->refills, 0);
     worker->lost = 0;
     worker->chores = worker->steals = worker->stolen = 0;

@@ -201,11 +201,11 @@ struct coro_worker {
     _Atomic(struct coro_flow *) inbox; /* woken or spawned from elsewhere, by pool_next */
     _Atomic(uint32_t) asleep;          /* futex; under sched->idle_lock */
     uint32_t index;
-    /* The channel that this worker spins on, while idle, for a flow of its own; NULL: none. Written by
-     * the owner, NULL with release; and the flow's wait (chan.c). */
-    _Atomic(struct coro_chan *) watch;
-    struct coro_wait *watched;
-    bool watched_receives;
+    /* The channel that this worker spins on, while idle, for a flow of its own; NULL: none.
+     * Written by the owner, NULL with release; and the flow's wait (handoff.c). */
+    _Atomic(struct coro_chan *) attends;
+    struct coro_wait *attended;
+    bool attended_receives;
     uint64_t hungry_at_ns; /* not worth waking to steal before this time */
     uint64_t backoff_ns;
     unsigned greed; /* how many flows it takes at most from who runs them too */

@@ -225,7 +225,7 @@ void *stress_gifts(void *unused)
 
 enum { TALKS = 40, WORDS_MAX = 60 };
 
-/* While hardly anything else runs, so that idle workers watch for the other one's word. */
+/* While hardly anything else runs, so that idle workers attend these channels. */
 struct talk {
     struct coro_chan *question, *reply;
     uint64_t words, said, heard;

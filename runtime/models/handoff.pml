@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * watch.pml: a worker that watches a channel for its flow, against senders, cancels, another
- * that would watch, and who frees the channel (chan.c), for Spin.
+ * handoff.pml: a worker that attends a channel for its flow, against senders, cancels,
+ * another that would attend it, and who frees the channel (handoff.c), for Spin.
  *
  * Two pinned flows on a worker each receive from a channel until they have had their share. A third
  * sends, and frees the channel when the last value is on its way. Someone cancels one of the flows, if
@@ -10,19 +10,19 @@
  * received once, nobody waits for ever, nobody touches the channel once it is freed, and no wait is
  * taken from a list that it is not in.
  *
- * A sender that waits is not modelled, as less happens: its watcher reads nothing when it is met, and
- * `handed` is written when it begins to watch and read by who meets it, both with the channel. In
- * between nobody writes it: another would have to watch, which error 4 is about, or meet a watched
- * receiver, and one word says who is watched.
+ * A sender that waits is not modelled, as less happens: its attendant reads nothing when it is
+ * met, and `handed` is written when it begins to attend and read by who meets it, both with the
+ * channel. In between nobody writes it: another would have to attend, which error 4 is about, or
+ * meet an attended receiver, and one word says who is attended.
  *
  * Words are sequentially consistent: they are changed under the channel's lock, but for a
- * worker's `watch`, which a release store clears, and that is all the owner does outside.
+ * worker's `attends`, which a release store clears, and that is all the owner does outside.
  *
  * Each planted error must be found. BROKEN is
- *   1  the worker runs its flow without giving up watching
+ *   1  the worker runs its flow without giving up
  *   2  it says that it has read the value before it did
  *   3  who frees does not ask whether somebody still has to look
- *   4  who would watch does not ask whether the other has read the value
+ *   4  who would attend does not ask whether the other has read the value
  *   5  who gives up does not look again, with the channel
  *   6  a sender hands over though that wait is in no list
  *   7  who cancels does not ask whether the flow was met
@@ -34,11 +34,11 @@
 #define NOTHING 0
 #define CANCELLED 9
 
-bool in_list[2], inbox[2], watch[2];
+bool in_list[2], inbox[2], attends[2];
 bool waiting[2]; /* what the flow says */
 bool inside[2];  /* its domain, without the channel */
-byte variable[2];        /* where a wait's value goes */
-byte watched, watcher;   /* a flow's number and 1; 0: none */
+byte variable[2];         /* where a wait's value goes */
+byte attended, attendant; /* a flow's number and 1; 0: none */
 byte handed;
 byte received[VALUES + 1];
 byte quota[2];
@@ -66,28 +66,28 @@ proctype receiver(byte me)
         in_list[me] = true;
         waiting[me] = true;
         if
-        :: !watch[me] && !in_list[1 - me] &&
-           (BROKEN == 4 || watcher == 0 || !watch[watcher - 1]) ->
-            watcher = me + 1;
-            watch[me] = true;
-            watched = me + 1
+        :: !attends[me] && !in_list[1 - me] &&
+           (BROKEN == 4 || attendant == 0 || !attends[attendant - 1]) ->
+            attendant = me + 1;
+            attends[me] = true;
+            attended = me + 1
         :: true
         fi;
         unlock();
         if
-        :: watch[me] ->
+        :: attends[me] ->
             /* It may give up at any time: to sleep, or for other flows. */
             if
             :: BROKEN == 1 && inbox[me] -> goto woken
             :: else
             fi;
-            atomic { got = watched != me + 1; assert(!freed) };
+            atomic { got = attended != me + 1; assert(!freed) };
             if
             :: !got ->
                 lock();
-                got = BROKEN != 5 && watched != me + 1;
+                got = BROKEN != 5 && attended != me + 1;
                 if
-                :: !got -> watched = 0
+                :: !got -> attended = 0
                 :: else
                 fi;
                 atomic { inside[me] = true; unlock() }
@@ -96,14 +96,14 @@ proctype receiver(byte me)
             if
             :: got ->
                 if
-                :: BROKEN == 2 -> watch[me] = false
+                :: BROKEN == 2 -> attends[me] = false
                 :: else
                 fi;
                 atomic { variable[me] = handed; assert(!freed) };
                 waiting[me] = false
             :: else
             fi;
-            watch[me] = false;
+            attends[me] = false;
             inside[me] = false
         :: else
         fi;
@@ -122,7 +122,7 @@ woken:  if
     od
 }
 
-/* As any but a watched wait is taken from the list. */
+/* As any but an attended wait is taken from the list. */
 inline take(from, value)
 {
     assert(in_list[from]);
@@ -139,12 +139,12 @@ proctype sender()
     for (i : 1 .. VALUES) {
 again:  (in_list[0] || in_list[1]);
         lock();
-        w = watched;
+        w = attended;
         if
         :: w != 0 && (in_list[w - 1] || BROKEN == 6) && !in_list[2 - w] ->
             handed = i;
             in_list[w - 1] = false;
-            watched = 0
+            attended = 0
         :: else ->
             if
             :: in_list[0] -> take(0, i)
@@ -156,18 +156,19 @@ again:  (in_list[0] || in_list[1]);
     }
     cancelled;
     lock();
-    w = watcher;
+    w = attendant;
     unlock();
     if
     :: BROKEN == 3
-    :: else -> (w == 0 || !watch[w - 1])
+    :: else -> (w == 0 || !attends[w - 1])
     fi;
     freed = true
 }
 
 inline cancel(flow)
 {
-    waiting[flow] && (BROKEN == 7 || !(watch[flow] && watched != flow + 1)) -> take(flow, CANCELLED)
+    waiting[flow] && (BROKEN == 7 || !(attends[flow] && attended != flow + 1)) ->
+        take(flow, CANCELLED)
 }
 
 proctype canceller()
