@@ -278,14 +278,21 @@ static const struct bench_contract contract = {
     .growth = "none", .preemption = "none", .threads = "M:N",
     .cancellation = "at blocking calls"};
 
-#define YIELD(n, site, different, shuffled_, workers_, places_, flags_, most, profile_)              \
+/* Yields that make a batch: a turn for each flow, or, of very many, for some; on two workers
+ * as many turns as are worth a flow's waking. Two flows take turns alike from the first on, and
+ * a case without batches can be counted. */
+#define BATCH(n, workers)                                                                 \
+    ((workers) > 1 ? (n) * TURNS_LEAST : (n) == 2 ? 0 : (n) < MANY ? (n) : MANY)
+
+#define YIELD(n, site, different, shuffled_, workers_, places_, flags_, most, profile_)   \
     {                                                                                     \
         .experiment = "yield", .subject = "coro",                                         \
         .params = "flows=" #n ",workers=" #workers_ site, .op = "one yield",              \
         .places = places_, .profile = profile_, .flags = flags_,                          \
-        .contract = &contract, .kernel_switches_max = most, .setup = yield_setup, .run = yield_run,              \
-        .teardown = yield_teardown, .ops_multiple = (workers_) > 1 ? (n) * TURNS_LEAST : (n) == 2 ? 0 : (n) > MANY ? MANY : (n), \
-        .arg = &(const struct yield_config){n, workers_, different, shuffled_},                      \
+        .contract = &contract, .kernel_switches_max = most, .setup = yield_setup,         \
+        .run = yield_run, .teardown = yield_teardown,                                     \
+        .ops_multiple = BATCH(n, workers_),                                               \
+        .arg = &(const struct yield_config){n, workers_, different, shuffled_},           \
     }
 #define ALONE(n, site, different, profile) \
     YIELD(n, site, different, false, 1, BENCH_AT(BENCH_SAME_CPU), 0, 0.01, profile)

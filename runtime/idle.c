@@ -317,30 +317,42 @@ static bool hears(struct coro_worker *self)
     return false;
 }
 
+/* I/O and timers: is there something to run now? */
+static bool finds_due(struct coro_worker *self, uint64_t now_ns)
+{
+    poll(self);
+    return coro_ring_count(self) || now_ns >= atomic_load(&self->sched->timers.first_ns);
+}
+
+static bool looks_round(struct coro_worker *self, uint64_t now_ns)
+{
+    self->looked_at_ns = now_ns;
+    return coro_steal(self, now_ns);
+}
+
 /* Until there is something to run (true) or the spinning is over (false). */
 static bool spin(struct coro_worker *self, uint64_t start_ns)
 {
-    struct coro_sched *sched = self->sched;
     uint64_t now_ns = start_ns, poll_ns = start_ns, look_ns = start_ns;
 
     if (attends(self)) {
         poll_ns += POLL_NS;
+        look_ns += LOOK_NS;
         /* Its flow may be met each time before it would look: now and then it looks first. */
-        look_ns = start_ns - self->looked_at_ns < WATCH_MAX_NS ? start_ns + LOOK_NS : 0;
+        if (start_ns - self->looked_at_ns >= WATCH_MAX_NS && looks_round(self, start_ns))
+            return true;
     }
     while (now_ns - start_ns < SPIN_NS) {
-        if (look_ns && hears(self))
+        if (hears(self))
             return true;
         now_ns = coro_now_ns();
         if (now_ns >= poll_ns) {
-            poll(self);
-            if (coro_ring_count(self) || now_ns >= atomic_load(&sched->timers.first_ns))
+            if (finds_due(self, now_ns))
                 return true;
             poll_ns = now_ns + POLL_NS;
         }
         if (now_ns >= look_ns) {
-            self->looked_at_ns = now_ns;
-            if (coro_steal(self, now_ns))
+            if (looks_round(self, now_ns))
                 return true;
             look_ns = now_ns + LOOK_NS;
         }
