@@ -28,6 +28,26 @@
 
 #include <string.h>
 
+void coro_handoff_attend(struct coro_worker *worker, struct coro_chan *chan,
+                         struct coro_link *list, struct coro_wait *wait)
+{
+    uint32_t flags = atomic_load_explicit(&worker->current->flags, memory_order_relaxed);
+    bool receives = list == &chan->receivers;
+
+    if (!chan->word_open || (chan->capacity && !receives) || !(flags & CORO_FLOW_PINNED) ||
+        (flags & CORO_FLOW_SLOW) || worker->sched->workers_count == 1 ||
+        coro_has_work(worker) || !coro_is_alone_in(list, &wait->link) ||
+        coro_handoff_pends(chan->attendant, chan))
+        return;
+    if (!receives)
+        memcpy(&chan->handed, wait->value, sizeof chan->handed);
+    chan->attendant = worker;
+    worker->attended = wait;
+    worker->attended_receives = receives;
+    atomic_store_explicit(&worker->attends, chan, memory_order_relaxed);
+    atomic_store_explicit(&chan->attended, wait, memory_order_relaxed);
+}
+
 bool coro_handoff_is_met(const struct coro_flow *flow, const struct coro_wait *wait)
 {
     const struct coro_worker *home = coro_worker_self()->sched->workers[flow->home];

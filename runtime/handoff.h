@@ -44,27 +44,10 @@ CORO_INLINE bool coro_handoff_pends(struct coro_worker *attendant, const struct 
            atomic_load_explicit(&attendant->attends, memory_order_acquire) == chan;
 }
 
-/* The current flow waits in `list`: its worker attends the channel, which is shared, if
- * that is worth it. */
-CORO_INLINE void coro_handoff_attend(struct coro_worker *worker, struct coro_chan *chan,
-                                     struct coro_link *list, struct coro_wait *wait)
-{
-    uint32_t flags = atomic_load_explicit(&worker->current->flags, memory_order_relaxed);
-    bool receives = list == &chan->receivers;
-
-    if (!chan->word_open || (chan->capacity && !receives) || !(flags & CORO_FLOW_PINNED) ||
-        (flags & CORO_FLOW_SLOW) || worker->sched->workers_count == 1 ||
-        coro_has_work(worker) || !coro_is_alone_in(list, &wait->link) ||
-        coro_handoff_pends(chan->attendant, chan))
-        return;
-    if (!receives)
-        memcpy(&chan->handed, wait->value, sizeof chan->handed);
-    chan->attendant = worker;
-    worker->attended = wait;
-    worker->attended_receives = receives;
-    atomic_store_explicit(&worker->attends, chan, memory_order_relaxed);
-    atomic_store_explicit(&chan->attended, wait, memory_order_relaxed);
-}
+/* The current flow waits in `list`: its worker attends the channel, which is shared, if that
+ * is worth it. */
+void coro_handoff_attend(struct coro_worker *worker, struct coro_chan *chan,
+                         struct coro_link *list, struct coro_wait *wait);
 
 /* In the attendant, idle, for worker->attends and worker->attended; without the
  * channel. */
