@@ -39,8 +39,9 @@ struct child {
     int status;
 };
 
-/* Another size of environment moves the stack, and with it every alignment that a layout
- * effect may hang on: each trial draws its own (DESIGN rule 8). */
+/* Another size of environment moves the stack of any program, and with it every alignment that a
+ * layout effect may hang on: each trial draws its own (DESIGN rule 8). Ours then begin their runs
+ * where the runner says (trial.h). */
 static void pad_environment(void)
 {
     char padding[PADDING_MAX_BYTES];

@@ -15,6 +15,7 @@
 #include "progress.h"
 #include "record.h"
 #include "stats.h"
+#include "trial.h"
 
 enum { ATTEMPTS_MAX = 3 };
 static const double contaminated_share = 0.2;
@@ -227,6 +228,17 @@ static size_t plan_block(const struct runner *r, const struct subject *s, int at
     return 2 * arms;
 }
 
+/* One layout of the stack for all trials of the block, another for the next (DESIGN rule 8). */
+static void draw_stack_offset(const struct runner *r, const struct subject *s, int attempt)
+{
+    uint64_t state = r->options->seed ^ (0xd1342543de82ef95u * (uint64_t)(s - r->subjects + 1));
+    char offset[16];
+
+    state += 0x9e3779b97f4a7c15u * (uint64_t)(r->round * ATTEMPTS_MAX + attempt + 1);
+    snprintf(offset, sizeof offset, "%04u", (unsigned)(splitmix64(&state) % 256 * 16));
+    setenv(BENCH_STACK_OFFSET, offset, 1);
+}
+
 /* Makes the block's trials; false when interrupted or without memory. */
 static bool make_block(struct runner *r, struct subject *s, struct turn *turns, size_t count)
 {
@@ -278,6 +290,7 @@ static bool run_one(struct runner *r, struct subject *s, int attempt, bool *agai
     bool contaminated = false;
     *again = false;
     progress_case(r->progress, s->selected->name);
+    draw_stack_offset(r, s, attempt);
     if (!make_block(r, s, turns, count)) {
         for (size_t i = 0; i < count; i++)
             json_decref(turns[i].record);

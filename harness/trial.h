@@ -51,6 +51,9 @@ struct bench_trial_options {
     double plant_delay;  /* share of its own time by which every run is made longer; or 0 */
     bool plant_instruction; /* each op takes one instruction more (two where a CPU cannot) */
 };
+/* The environment's word for where in a page the stack of a trial's run() begins, in bytes; unset:
+ * where the kernel put it. */
+#define BENCH_STACK_OFFSET "COROBENCH_STACK_OFFSET"
 #define BENCH_TRIAL_OPTIONS_DEFAULT {.epoch_ms = 0.25, .triples = 9}
 
 /* Runs `entry` in this process. Returns a trial record without run, round, arm and
