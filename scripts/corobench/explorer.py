@@ -72,13 +72,19 @@ def _scripts() -> tuple[str, ...]:
 
 
 def _run(data: Dataset) -> dict[str, Any]:
+    """Each contract once, as most cases share one: a case has its number."""
+    contracts: list[dict[str, Any]] = []
     return {
         "name": ", ".join(run.name for run in data.runs),
-        "cases": [_case(case) for case in data.cases.values()],
+        "cases": [_case(case, contracts) for case in data.cases.values()],
+        "contracts": contracts,
     }
 
 
-def _case(case: Case) -> dict[str, Any]:
+def _case(case: Case, contracts: list[dict[str, Any]]) -> dict[str, Any]:
+    contract = asdict(case.contract) if case.contract else None
+    if contract and contract not in contracts:
+        contracts.append(contract)
     names = dict.fromkeys(name for trial in case.trials for name in trial.metrics)
     return {
         "name": case.name,
@@ -86,7 +92,7 @@ def _case(case: Case) -> dict[str, Any]:
         "subject": case.subject,
         "params": case.params,
         "placement": case.placement,
-        "contract": asdict(case.contract) if case.contract else None,
+        "contract": contracts.index(contract) if contract else None,
         "metrics": {name: _metric(case, name) for name in names if case.values(name)},
     }
 

@@ -19,7 +19,8 @@
   const control = (name) => form.elements.namedItem(name);
   const unique = (values) => [...new Set(values)];
   const cases = data.runs.flatMap((run) =>
-    run.cases.map((one) => ({ ...one, run: run.name })));
+    run.cases.map((one) => ({ ...one, run: run.name,
+      contract: one.contract === null ? null : run.contracts[one.contract] })));
 
   function fill(select, values, wanted) {
     select.replaceChildren(...values.map((value) => {

@@ -48,7 +48,7 @@ SWITCHES = ("switch/coro-inline/site=diff/place=same-cpu",
             "switch/coro-abi/site=same/place=same-cpu")  # fmt: skip
 ONE = SWITCHES[1:]
 TWO = ("switch/coro-inline/site=same/place=same-cpu", *ONE)
-ROUNDS = 20
+ROUNDS = 30
 Row = dict[str, Any]
 
 
@@ -214,7 +214,7 @@ def sections(program: Path) -> dict[str, Callable[[], None]]:
             lambda: len(able("delay3", 0.03)) >= 93,
         ),
         "delay1": lambda: until(
-            "delay1", 40, lambda _: timed(program, planted("delay=0.01"), 0.005, ONE, False)
+            "delay1", 25, lambda _: timed(program, planted("delay=0.01"), 0.005, ONE, False)
         ),
         "burnt": lambda: until(
             "burnt", 59, lambda _: timed(program, burnt, 0.01, ONE, False)
