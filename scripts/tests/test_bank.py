@@ -4,7 +4,7 @@ import unittest
 from corobench import bank
 from corobench.blocks import Table
 from tests.helpers import ScratchTest
-from tests.synthetic import Generator
+from tests.synthetic import Generator, Record
 
 
 class Matrix(ScratchTest):
@@ -29,6 +29,15 @@ class Matrix(ScratchTest):
         self.assertNotIn(
             "mutex", [protection for protection, _ in bank.drawn(self.data)]
         )
+
+    def test_threads_that_sleep_are_no_deadlock(self) -> None:
+        def skipped(subject: str) -> Record:
+            name = f"bank/{subject}/protection=mutex/sleep=1ms/held=across/place=same-llc"
+            return Generator().trial(name, 1, {}, skipped="deadlock: all wait", ops=0)
+
+        self.assertEqual(bank.cells(self.dataset([skipped("pthread")])), {})
+        found = bank.cells(self.dataset([skipped("coro")]))
+        self.assertEqual([*found["each sleeps 1ms, locks held across"].values()], ["deadlock"])
 
     def test_no_bank_no_tables(self) -> None:
         self.assertEqual(bank.tables(self.dataset([])), [])
