@@ -4,7 +4,8 @@
 A figure is worked out in each round that has all of its cases, so that what disturbed a round
 disturbed all of its parts alike; then the median over rounds, with its exact interval. A case
 that ran in one round only (exact counts, cases too dear to repeat) enters each round with that
-one value. Below six rounds there is no 95 % interval: the whole range stands in for it.
+one value; a total counts each trial once. Below six rounds there is no 95 % interval: the whole
+range stands in for it.
 
 A verdict is that of the first outcome whose condition surely holds. One whose condition may or
 may not hold makes the claim too close to call, and so does a lacking case make it not testable:
@@ -147,9 +148,9 @@ def _work_out(
             every = [_series(case, metric) for case in cases[name]]
             series[name, metric] = [one for one in every if one]
     values = []
-    for number in _rounds(series, complete=figure.rounds == "median"):
+    for number in _rounds(series, figure.rounds):
         here = {
-            operand: [value for one in several if (value := _at(one, number)) is not None]
+            operand: _values(several, number, once=figure.rounds == "total")
             for operand, several in series.items()
         }
         value = evaluate(figure.value, here)
@@ -167,14 +168,23 @@ def _is_exact(case: Case, metric: str) -> bool:
     return metric == CONTRACT_BYTES or case.source(metric) == "singlestep"
 
 
-def _at(series: Series, number: Round) -> float | None:
-    """The value in that round; of a series of one round, its value in any."""
-    return next(iter(series.values())) if len(series) == 1 else series.get(number)
+def _values(several: list[Series], number: Round, once: bool) -> list[float]:
+    """The cases' values in that round; of a case of one round, its value in any, if not once.
+    What is counted once adds nothing in a round that lacks it."""
+    if once:
+        return [one[number] for one in several if number in one] or [0.0]
+    found = [
+        next(iter(one.values())) if len(one) == 1 else one.get(number) for one in several
+    ]
+    return [value for value in found if value is not None]
 
 
-def _rounds(series: dict[Operand, list[Series]], complete: bool) -> list[Round]:
-    """The rounds that have every case; or, not complete, every operand by one case at least."""
+def _rounds(series: dict[Operand, list[Series]], how: str) -> list[Round]:
+    """The rounds that have every case; of the largest, every operand by one case at least; of
+    a total, all."""
     rounds = {number for several in series.values() for one in several for number in one}
+    if how == "total":
+        return sorted(rounds)
     moving = {
         operand: [set(one) for one in several if len(one) > 1]
         for operand, several in series.items()
@@ -183,7 +193,7 @@ def _rounds(series: dict[Operand, list[Series]], complete: bool) -> list[Round]:
     if not moving:
         return [max(rounds)]
     for sets in moving.values():
-        here = sets[0].intersection(*sets) if complete else sets[0].union(*sets)
+        here = sets[0].intersection(*sets) if how == "median" else sets[0].union(*sets)
         rounds &= here
     return sorted(rounds)
 

@@ -205,6 +205,13 @@ class Lines:
             if one
         ]
         rounds = sorted(set.intersection(*sets)) if sets else [("", 0)]
+        if how == "total":
+            own = [one for metrics in several.values() for every in metrics.values()
+                   for one in every]
+            rounds = sorted(set().union(*own))
+            for metrics in several.values():  # what a round lacks adds nothing to it
+                for every in metrics.values():
+                    every[:] = [dict.fromkeys(rounds, 0.0) | one for one in every]
         found = [self._evaluate(expression, several, at) for at in rounds]
         return [value for value in found if value is not None]
 

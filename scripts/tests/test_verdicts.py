@@ -99,6 +99,31 @@ class Reasons(VerdictTest):
         self.assertEqual(self.judge(CLAIMS["C1"], whole).verdict, REFUTED)
 
 
+    def test_a_total_counts_each_trial_once(self) -> None:
+        """A case of one round is not counted again in each of the others."""
+        claim = CLAIMS["C1"]
+        once = names(claim, "rules", 2)[1]
+        whole = [
+            one
+            for one in records(claim, row(claim, CONFIRMED))
+            if one.get("case") != once or one["round"] == 3
+        ]
+        found = self.judge(claim, whole).found["played"]
+        self.assertEqual(found.span.high, 8 * 500 + 600)
+        self.assertEqual(found.estimate.n, 8)
+
+    def test_a_bad_round_counts_though_it_has_no_other_case(self) -> None:
+        claim = CLAIMS["C3"]
+        bad = names(claim, "order", 1)[0]
+        whole = [
+            one
+            for one in records(claim, row(claim, CONFIRMED))
+            if "case" not in one or (one["case"] == bad) == (one["round"] == 8)
+        ]
+        whole[-1]["metrics"]["broken"]["value"] = 1.0
+        self.assertEqual(self.judge(claim, whole).found["unsafe"].span.high, 1)
+
+
 class Figures(VerdictTest):
     def test_rounds_are_paired(self) -> None:
         """A machine that doubles its speed half-way does not widen a ratio."""
