@@ -185,10 +185,13 @@ def _because(ruling: Ruling) -> Parts:
     if ruling.missing:
         parts = [part for why in ruling.missing for part in ("; ", *why)]
         return ("Missing: ", *parts[1:], ".")
-    return said(
-        ruling.because,
-        **{name: shown(ruling.claim, found) for name, found in ruling.found.items()},
-    )
+    parts: dict[str, str] = {}
+    for name, found in ruling.found.items():
+        parts[name] = shown(ruling.claim, found)
+        parts[f"SPAN_{name}"] = shown_span(ruling.claim, found)
+    if ruling.close is not None:
+        parts["RULE"] = Code(ruling.close.rule)
+    return said(ruling.because, **parts)
 
 
 def _cases(ruling: Ruling) -> list[str]:
@@ -248,9 +251,18 @@ def shown_interval(claim: Claim, found: Found) -> str:
     low, high = found.estimate.low, found.estimate.high
     if low is None or high is None:
         return "too few rounds"
-    unit = found.figure.unit
+    words = _from_to(low, high, found.figure.unit)
+    return Measured(words, "figure-interval", claim.id, found.figure.name)
+
+
+def shown_span(claim: Claim, found: Found) -> Measured:
+    """What a rule goes by: the interval, or all values where there are too few."""
+    words = _from_to(found.span.low, found.span.high, found.figure.unit)
+    return Measured(words, "figure-span", claim.id, found.figure.name)
+
+
+def _from_to(low: float, high: float, unit: str) -> str:
     bare = unit if unit in ("B", "share", "count") else ""
-    words = [in_unit(value, bare).strip() for value in (low, high)]
-    return Measured(" to ".join(words), "figure-interval", claim.id, found.figure.name)
+    return " to ".join(in_unit(value, bare).strip() for value in (low, high))
 
 

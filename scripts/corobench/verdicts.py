@@ -13,6 +13,7 @@ both are said, with what would be needed.
 """
 from __future__ import annotations
 
+import ast
 import fnmatch
 import re
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ class Ruling:
     missing: list[Parts] = field(default_factory=list)  # what, and why
     verdict: str = NOT_TESTABLE
     because: str = ""  # a sentence with {figure}s, or without
+    close: Outcome | None = None  # the one that may or may not be: {RULE} and {SPAN_figure}s
 
     @property
     def deciding(self) -> Found | None:
@@ -217,7 +219,7 @@ def _decide(ruling: Ruling) -> None:
         if truth is False:
             continue
         if truth is None:
-            ruling.because = _too_close(outcome, spans)
+            ruling.because, ruling.close = _too_close(outcome, spans), outcome
         else:
             ruling.verdict, ruling.because = outcome.verdict, outcome.because
         return
@@ -225,13 +227,14 @@ def _decide(ruling: Ruling) -> None:
 
 
 def _too_close(outcome: Outcome, spans: dict[str, Span]) -> str:
-    wide = [
+    wide = {
         name
-        for name in sorted(condition_figures(outcome.when))
-        if spans[name].low != spans[name].high
-    ]
-    figures = listing([f"{name}, {{{name}}}" for name in wide])
+        for part in ast.walk(outcome.when)
+        if isinstance(part, ast.Compare) and holds(part, spans) is None
+        for name in condition_figures(part)
+    }
+    figures = listing([f"{name}, {{{name}}} ({{SPAN_{name}}})" for name in sorted(wide)])
     return (
-        f"Too close to call: whether it is {outcome.verdict} lies inside the interval of "
-        f"{figures}."
+        f"Too close to call: over the interval of {figures}, the rule of {outcome.verdict}, "
+        "{RULE}, holds at one end and fails at the other."
     )

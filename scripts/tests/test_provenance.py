@@ -92,7 +92,7 @@ class Lines:
     def texts(self, origin: tuple[str, ...]) -> set[str]:
         """Every way in which the figure may be printed."""
         kind, *names = origin
-        if kind in ("figure", "figure-interval", "figure-n"):
+        if kind in ("figure", "figure-interval", "figure-span", "figure-n"):
             return self._figure(kind, names[0], names[1])
         if kind == "run":
             return self._about_the_run(*names)
@@ -166,8 +166,9 @@ class Lines:
         if kind == "figure-n":
             return {str(len(values))}
         unit = figure["unit"]
-        if kind == "figure-interval":
-            low, high = interval(values) or (math.nan, math.nan)
+        if kind in ("figure-interval", "figure-span"):
+            ends = (min(values), max(values)) if kind == "figure-span" else (math.nan,) * 2
+            low, high = interval(values) or ends
             bare = unit if unit in ("B", "share", "count") else ""
             return {
                 " to ".join(ledger.in_unit(one, bare).strip() for one in (low, high))
@@ -450,6 +451,19 @@ class Walk(ScratchTest):
             path = self.records_file(records(claim, row(claim, "CONFIRMED")))
             with self.subTest(claim.id):
                 self.assertEqual(self.strangers(path)[0], [])
+
+    def test_every_figure_of_a_claim_too_close_to_call(self) -> None:
+        claim = next(one for one in read_claims().claims if one.id == "C19")
+        for rounds in (3, 8):
+            found = records(claim, row(claim, "CONFIRMED"), rounds)
+            for one in found[1:]:
+                if one["round"] % 2 and "=on" in one["case"]:
+                    one["metrics"]["ns"]["value"] *= 1.1
+            path = self.records_file(found)
+            with self.subTest(rounds):
+                self.assertEqual(self.strangers(path)[0], [])
+                ruling = next(one for one in Lines(path).rulings if one.claim.id == "C19")
+                self.assertIn("Too close to call", ruling.because)
 
     def test_every_figure_of_the_committed_report(self) -> None:
         runs = sorted((ROOT / "results").glob("*/*.jsonl"), key=lambda path: path.name)

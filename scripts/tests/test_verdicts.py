@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 import unittest
 
+from corobench import ledger
+from corobench.blocks import Paragraph
 from corobench.claims import CONFIRMED, NOT_TESTABLE, REFUTED, Claim, read_claims
 from corobench.verdicts import Ruling, judge
 from tests.claim_records import ROWS, Row, names, records, row
@@ -84,7 +86,17 @@ class Reasons(VerdictTest):
                 one["metrics"]["ns"]["value"] /= 3
         found = self.judge(CLAIMS["C12"], whole)
         self.assertEqual(found.verdict, NOT_TESTABLE)
-        self.assertIn("Too close to call: whether it is CONFIRMED", found.because)
+        said = [
+            "".join(block.parts)
+            for block in ledger.section(found, (), self.dataset(whole), {}).blocks
+            if isinstance(block, Paragraph)
+        ]
+        self.assertIn(
+            "Verdict: NOT TESTABLE HERE. Too close to call: over the interval of share, "
+            "60 % (30 % to 90 %), the rule of CONFIRMED, share >= 0.5, holds at one end and "
+            "fails at the other.",
+            said,
+        )
 
     def test_one_bad_round_of_many_is_not_outvoted(self) -> None:
         """What must never happen is summed over rounds: no median hides it."""
