@@ -126,13 +126,15 @@ def _rejected(data: Dataset) -> Parts:
         share=run_figure(percent(share), "rejected_share"),
     )
     reasons = Counter(
-        re.sub(r"\d+(\.\d+)?", "N", reason)
+        reason
         for trial in data.rejections
-        for reason in trial.reasons
+        for reason in dict.fromkeys(bare_reason(one) for one in trial.reasons)
     )
     if reasons:
-        names = sorted(reasons, key=lambda one: -reasons[one])
-        parts += (", for, the commonest first: ", *_comma(names))
+        parts += (", for, the commonest first",)
+    for at, (reason, trials) in enumerate(reasons.most_common()):
+        words = run_figure(plural(trials, "trial"), "rejected_for", reason)
+        parts += (", " if at else ": ", reason, " (", words, ")")
     if data.contaminated:
         parts += (
             ". That is more than ",
@@ -140,6 +142,11 @@ def _rejected(data: Dataset) -> Parts:
             ": the run is contaminated",
         )
     return (*parts, ".")
+
+
+def bare_reason(reason: str) -> str:
+    """Without its numbers, which differ from trial to trial."""
+    return " ".join(re.sub(r":? ?\b\d+(\.\d+)?\b", "", reason).split())
 
 
 def _ending(run: Run) -> list[Parts]:
@@ -177,7 +184,8 @@ def _ending(run: Run) -> list[Parts]:
 def unmeasured(data: Dataset, shown: set[str]) -> list[Block]:
     blocks: list[Block] = []
     for heading, items in (
-        ("Skipped cases:", _skipped(data)),
+        ("Skipped cases:", _skipped(data, ran=False)),
+        ("Ran in some rounds, skipped in others:", _skipped(data, ran=True)),
         ("Figures that are missing from cases that ran:", _null(data)),
         ("Cases that failed, and what they said:", _failed(data)),
         ("Selected, but without a finished trial:", _never(data)),
@@ -189,10 +197,11 @@ def unmeasured(data: Dataset, shown: set[str]) -> list[Block]:
     return blocks or [Paragraph("Everything that was asked for was measured.")]
 
 
-def _skipped(data: Dataset) -> list[Parts]:
+def _skipped(data: Dataset, ran: bool) -> list[Parts]:
+    """Of the cases that ran at some time too, or of those that never did."""
     reasons: dict[str, list[str]] = {}
     for trial in data.trials:
-        if trial.skipped is not None:
+        if trial.skipped is not None and (trial.case in data.cases) == ran:
             names = reasons.setdefault(trial.skipped, [])
             if trial.case not in names:
                 names.append(trial.case)

@@ -178,7 +178,7 @@ class PoorRuns(ScratchTest):
         for words in (
             "no such CPU: ",
             "it broke",
-            "the commonest first: N involuntary switches",
+            "the commonest first: involuntary switches (1 trial).",
             "This run is contaminated",
             "nothing to report",
         ):
@@ -189,6 +189,37 @@ class PoorRuns(ScratchTest):
             self.dataset([environment(), one_trial(kind="rejection", reasons=["noise"])])
         )
         self.assertIn("every trial was rejected: `switch/coro-inline", page)
+
+    def test_why_trials_were_rejected(self) -> None:
+        reasons = (
+            ["involuntary switches: 3", "steal: 2 ticks"],
+            ["its cost came out below zero"],
+            ["involuntary switches: 12", "involuntary switches: 1"],
+        )
+        rejected = [
+            one_trial(kind="rejection", round=number, reasons=one)
+            for number, one in enumerate(reasons, 1)
+        ]
+        self.assertIn(
+            "the commonest first: involuntary switches (2 trials), steal ticks (1 trial), "
+            "its cost came out below zero (1 trial).",
+            markdown(self.dataset([environment(), *rejected])).replace(". That", ".\n"),
+        )
+
+    def test_a_case_skipped_in_some_rounds_is_not_impossible(self) -> None:
+        page = markdown(
+            self.dataset(
+                [
+                    environment(),
+                    one_trial(),
+                    one_trial(round=2, metrics={}, skipped="no such CPU"),
+                    one_trial(case="switch/b", metrics={}, skipped="no such cache"),
+                ]
+            )
+        )
+        skipped, partly = page.split("Ran in some rounds, skipped in others:")
+        self.assertIn("Skipped cases:\n\n- no such cache: `switch/b`\n", skipped)
+        self.assertIn("- no such CPU: `switch/coro-inline/site=diff/place=same-cpu`", partly)
 
     def test_resumed_and_torn(self) -> None:
         changed = environment()

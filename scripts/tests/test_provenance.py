@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Optional
 from unittest import mock
 
-from corobench import charts, ledger, pages, peers, render, tables, wording
+from corobench import charts, doubts, ledger, pages, peers, render, tables, wording
 from corobench.blocks import (
     Bullets,
     Link,
@@ -275,6 +275,12 @@ class Lines:
             return {f"{counts[what]:,}"}
         if what == "rounds":
             return {wording.plural(ends[-1]["rounds"], "round")}
+        if what == "rejected_for":
+            trials = sum(
+                any(doubts.bare_reason(reason) == more[0] for reason in one["reasons"])
+                for one in self.rejections
+            )
+            return {wording.plural(trials, "trial")}
         if what in ("flagged", "flagged_mostly"):
             return {f"{self._flagged(more[0], what == 'flagged_mostly'):,}"}
         differences = self._differences()
@@ -340,7 +346,6 @@ class Lines:
         for one in self.ran:
             variant = ", ".join(f"{k}={v}" for k, v in one["params"].items())
             found |= {f"{one['subject']} {variant}", *one["metrics"]}
-        found |= {re.sub(r"\d+(\.\d+)?", "N", word) for word in found}
         return found
 
 
