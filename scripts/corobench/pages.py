@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from corobench import bank, charts, emulated, history, layers, ledger, peers, tables
-from corobench.blocks import Block, Bullets, Paragraph, Report, Section, Table
+from corobench.blocks import Block, Bullets, Paragraph, Parts, Report, Section, Table
 from corobench.claims import Claims
 from corobench.dataset import COST, Dataset
 from corobench.doubts import run_figure, trust, unmeasured
-from corobench.records import Run
+from corobench.records import Environment, Run
 from corobench.wording import MISSING, Code, percent
 
 HEADINGS = {
@@ -63,7 +63,8 @@ def build(
         *peers.page(data),
     ]
     if beside:
-        sections.append(Section("Other systems in the same run", beside))
+        runs = "runs" if len(data.runs) > 1 else "run"
+        sections.append(Section(f"Other systems in the same {runs}", beside))
     for experiment in sorted(data.experiments(), key=_rank):
         sections.append(
             Section(
@@ -154,23 +155,11 @@ def _machine(data: Dataset) -> list[Block]:
     environment = data.environment
     if environment is None:
         return [Paragraph("There is no environment record.")]
-    program, options = environment.program, environment.options
-    settings: list[str] = ["Settings"]
-    for name, value in options.items():
-        if name != "filter" and value is not None:
-            settings += [", ", name, " = ", str(value)]
-    for kind, pattern in options["filter"]:
-        settings += [", ", kind, " ", pattern]
+    runs = [run.environments[-1] for run in data.runs if run.environments]
+    several = "; these are of the newest run" if len(runs) > 1 else ""
     return [
-        Bullets(
-            [
-                ("Run at ", environment.time_utc, ", profile ", environment.profile,
-                 ", seed ", str(environment.seed), "."),
-                ("corobench ", program["version"], ", ", program["compiler"], ", ",
-                 program["options"], "."),
-                (*settings, "."),
-            ]
-        ),  # fmt: skip
+        Bullets([line for one in runs for line in (_made_by(one), _settings(one))]),
+        Paragraph(f"What each run found of the machine is in its records{several}:"),
         Table(
             ["fact", "value", "status"],
             [
@@ -181,9 +170,31 @@ def _machine(data: Dataset) -> list[Block]:
     ]
 
 
+def _made_by(run: Environment) -> Parts:
+    program = run.program
+    made = (", corobench ", program["version"], ", ", program["compiler"], ", ",
+            program["options"], ".")  # fmt: skip
+    return ("Run ", Code(run.run), " at ", run.time_utc, ", profile ", run.profile,
+            ", seed ", str(run.seed), *made)  # fmt: skip
+
+
+def _settings(run: Environment) -> Parts:
+    parts: list[str] = ["Settings of ", Code(run.run)]
+    for name, value in run.options.items():
+        if name != "filter" and value is not None:
+            parts += [", ", name, " = ", str(value)]
+    for kind, pattern in run.options["filter"]:
+        parts += [", ", kind, " ", pattern]
+    return (*parts, ".")
+
+
 READING = (
     "A trial is one fresh process; n counts trials. Medians are over trials, because "
     "samples inside one process are not independent.",
+    "A triple is three epochs of a trial, the second of twice and the third of four times "
+    "the ops of the first: the slope through them is one sample of the cost.",
+    "A trial is rejected for what disturbed it, its figure unseen; but for one exception: a "
+    "cost below zero, which nothing but a disturbance can give.",
     "The 95 % interval of a median is a pair of order statistics: exact, whatever the "
     "distribution. Below n = 6 there is none.",
     "A ratio is the median of ratios paired by round, each of trials of the same round, "

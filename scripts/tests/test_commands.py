@@ -115,9 +115,11 @@ class Report(CommandTest):
         one = self.records_file(small_run(run="r1"), "1.jsonl")
         two = self.records_file(small_run(run="r2"), "2.jsonl")
         self.assertIn("from r1, r2", self.report(two, one).stdout)
-        self.assertIn(
-            "From run `r1`, `r2`: ", (self.scratch / "REPORT.md").read_text()
-        )
+        page = (self.scratch / "REPORT.md").read_text()
+        for words in ("From run `r1`, `r2`: ", "- Run `r1` at ", "- Run `r2` at ",
+                      "- Settings of `r1`, ", "- Settings of `r2`, "):  # fmt: skip
+            self.assertIn(words, page)
+        self.assertEqual(self.report("--check", one, two).returncode, 0)
         self.fails(self.report(one, one), 1, "run r1 is in")
         other = self.records_file(small_run(run="r3", machine="other"), "3.jsonl")
         self.fails(self.report(one, other), 1, "a run of other, but")
