@@ -52,12 +52,15 @@ def summary(claims: Claims, found: list[Ruling]) -> list[Block]:
     for index, pair in enumerate(counts):
         parts += [", " if index else "", *pair]
     parts += [
-        ". Predictions that came true: ",
+        ". Predicted verdicts that came out: ",
         Measured(str(right), "predictions", "right"),
         " of ",
         Measured(str(len(found)), "predictions", "all"),
-        ". Verdicts are computed from the records by predicates; where one was changed after "
-        "figures had been seen, its section says so. Each claim's name leads to its section.",
+        " (the word alone is compared; each section has the prediction beside its figures). "
+        "Verdicts are computed from the records by predicates; where one was changed after "
+        "figures had been seen, its section says so. Except where a claim's cases name Go or "
+        "Java, its flows are those of this project's runtime, standing in for goroutines. Each "
+        "claim's name leads to its section.",
     ]
     return [Paragraph(*parts), _ledger(found), *_why(claims, found)]
 
@@ -212,14 +215,15 @@ def _published(beside: list[Published], data: Dataset) -> Table:
         case = next(
             (data.cases[name] for name in one.cases if name in data.cases), None
         )
-        rows.append([one.figure, one.where, one.source, *_ours(case, one.metric)])
+        ours = _ours(case, one.metric) if one.cases else ["see the figures above", "", ""]
+        rows.append([one.figure, one.where, one.source, *ours])
     headers = ["published", "where", "source", "ours", "95 % interval", "of"]
     return Table(headers, rows, [False, False, False, True, True, False])
 
 
 def _ours(case: Case | None, metric: str) -> list[str]:
     if case is None or case.estimate(metric) is None:
-        return [MISSING, MISSING, MISSING]
+        return ["not run here" if case is None else "not in its records", "", ""]
     word = size if case.unit(metric).startswith("B") else number
     unit = "" if word is size else f" {case.unit(metric)}"
     value = median_cell(case, metric, word)
