@@ -113,6 +113,9 @@ ROWS: dict[str, dict[str, Row]] = {
             "whole.contract_bytes": 400.0,
             "clean.contract_bytes": 400.0,
             "dirty.contract_bytes": 400.0,
+            "general.contract_bytes": 136.0,
+            "clean.ns": 12.0,
+            "dirty.ns": 12.0,
             "list.ns": 10.0,
             "least.ns": 1.0,
             "whole.ns": 12.0,
@@ -123,7 +126,8 @@ ROWS: dict[str, dict[str, Row]] = {
     "C11": {
         CONFIRMED: {
             "none.contract_bytes": 24.0,
-            "none.bytes_stored": 24.0,
+            "one.bytes_stored": 24.0,
+            "one.ns": 0.8,
             "six.bytes_stored": 24.0,
             "none.ns": 0.8,
             "six.ns": 0.8,
