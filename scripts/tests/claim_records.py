@@ -144,6 +144,7 @@ ROWS: dict[str, dict[str, Row]] = {
         CONFIRMED: {
             "one.voluntary": 2.0,
             "some.voluntary": [4.0, 7.0],
+            "go.voluntary": 110.0,
         },
         REFUTED: {"one.voluntary": 999000.0},
         QUALIFIED: {"some.voluntary": [1000.0, 1001.0]},
@@ -172,7 +173,12 @@ ROWS: dict[str, dict[str, Row]] = {
         QUALIFIED: {"guarded.flows": 32730.0},
     },
     "C17": {
-        CONFIRMED: {"bare.lost_updates": 400.0, "locked.lost_updates": 0.0},
+        CONFIRMED: {
+            "bare.lost_updates": 400.0,
+            "locked.lost_updates": 0.0,
+            "bare.ns": 1000.0,
+            "locked.ns": 1100.0,
+        },
         REFUTED: {"locked.lost_updates": 2.0},
         NOT_TESTABLE: {"bare.lost_updates": 0.0},
     },

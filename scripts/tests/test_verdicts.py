@@ -175,6 +175,25 @@ class Figures(VerdictTest):
         self.assertEqual(found.cases["thread"][0].name, second)
         self.assertEqual(found.verdict, REFUTED)
 
+    def test_the_price_of_a_lock_is_of_one_placement(self) -> None:
+        claim = CLAIMS["C17"]
+        for verdict in (CONFIRMED, REFUTED):
+            for place in ("same-llc", "cross-llc", "cross-numa", "smt"):
+                whole = records(claim, row(claim, verdict))
+                far = [
+                    one | {"case": one["case"].replace("same-llc", place)}
+                    for one in whole[1:]
+                ]
+                near = [
+                    one | {"case": one["case"].replace("same-llc", "same-cpu")}
+                    for one in whole[1:]
+                    if "=none" in one["case"]
+                ]
+                found = self.judge(claim, [whole[0], *far, *near])
+                self.assertEqual(found.verdict, verdict)
+                for several in found.cases.values():
+                    self.assertEqual([one.name.split("=")[-1] for one in several], [place])
+
 
 if __name__ == "__main__":
     unittest.main()
