@@ -188,13 +188,13 @@ def _because(ruling: Ruling) -> Parts:
     if ruling.missing:
         parts = [part for why in ruling.missing for part in ("; ", *why)]
         return ("Missing: ", *parts[1:], ".")
-    parts: dict[str, str] = {}
+    fragments: dict[str, str] = {}
     for name, found in ruling.found.items():
-        parts[name] = shown(ruling.claim, found)
-        parts[f"SPAN_{name}"] = shown_span(ruling.claim, found)
+        fragments[name] = shown(ruling.claim, found)
+        fragments[f"SPAN_{name}"] = shown_span(ruling.claim, found)
     if ruling.close is not None:
-        parts["RULE"] = Code(ruling.close.rule)
-    return said(ruling.because, **parts)
+        fragments["RULE"] = Code(ruling.close.rule)
+    return said(ruling.because, **fragments)
 
 
 def _cases(ruling: Ruling) -> list[str]:

@@ -156,10 +156,10 @@ def _machine(data: Dataset) -> list[Block]:
     if environment is None:
         return [Paragraph("There is no environment record.")]
     runs = [run.environments[-1] for run in data.runs if run.environments]
-    several = "; these are of the newest run" if len(runs) > 1 else ""
+    whose = "The facts are those of the newest run; the others' are in their records."
     return [
         Bullets([line for one in runs for line in (_made_by(one), _settings(one))]),
-        Paragraph(f"What each run found of the machine is in its records{several}:"),
+        *([Paragraph(whose)] if len(runs) > 1 else []),
         Table(
             ["fact", "value", "status"],
             [
