@@ -462,7 +462,7 @@ class Walk(ScratchTest):
         for rounds in (3, 8):
             found = records(claim, row(claim, "CONFIRMED"), rounds)
             for one in found[1:]:
-                if one["round"] % 2 and "=on" in one["case"]:
+                if one["round"] % 2 and "fib/check=on" in one["case"]:
                     one["metrics"]["ns"]["value"] *= 1.1
             path = self.records_file(found)
             with self.subTest(rounds):
