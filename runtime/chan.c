@@ -373,28 +373,42 @@ struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity)
     return chan;
 }
 
-/* Who sent the last value or closed the channel may not have let go of it yet, though this flow
- * knows of it already: so it is taken once more. */
-void coro_chan_free(struct coro_chan *chan)
+/* Nobody needs it any more: whether it may go now. Some may not have let go of it yet, though this
+ * flow knows already of what they did: who sent the last value or closed it, so it is taken once
+ * more; an idle worker that attended it; and selects that another case or this one has woken, of
+ * which the last to withdraw frees it. */
+static bool let_all_go(struct coro_worker *worker, struct coro_chan *chan)
 {
-    bool waited_for;
+    bool locked = coro_acquire(worker, &chan->object);
+    struct coro_worker *attendant = chan->attendant;
+    bool waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);
+    bool in_selects = chan->in_selects;
+    unsigned spins = 0;
 
-    if (!chan)
-        return;
-    if (coro_worker_self()) {
-        struct coro_worker *worker = coro_enter();
-        bool locked = coro_acquire(worker, &chan->object);
-        struct coro_worker *attendant = chan->attendant;
-        unsigned spins = 0;
-
-        waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);
-        coro_release(worker, &chan->object, locked);
-        while (!waited_for && coro_handoff_pends(attendant, chan))
-            coro_relax(&spins); /* an idle worker is about to look */
-    } else {
-        waited_for = has_waiter(&chan->receivers) || has_waiter(&chan->senders);
-    }
+    chan->freed = true;
+    coro_release(worker, &chan->object, locked);
     if (waited_for)
         coro_fatal("chan: freed while a flow waits for it");
-    free(chan->memory);
+    if (in_selects)
+        return false;
+    while (coro_handoff_pends(attendant, chan))
+        coro_relax(&spins); /* an idle worker is about to look */
+    return true;
+}
+
+void coro_chan_free(struct coro_chan *chan)
+{
+    if (chan && (!coro_worker_self() || let_all_go(coro_enter(), chan)))
+        free(chan->memory);
+}
+
+void coro_chan_withdraw_last(struct coro_chan *chan)
+{
+    struct coro_worker *worker = coro_enter();
+    bool locked = coro_acquire(worker, &chan->object);
+    bool last = --chan->in_selects == 0;
+
+    coro_release(worker, &chan->object, locked);
+    if (last)
+        coro_chan_free(chan);
 }

@@ -12,7 +12,8 @@
  *    in a row. A flow that never yields holds up its own worker only: what else is runnable
  *    there is stolen by an idle one.
  *  - Functions return 0 (or what they say) or -errno. Every function that may block says so
- *    and returns -ECANCELED, without having done anything, once its flow was cancelled.
+ *    and, once its flow was cancelled, returns -ECANCELED where it would have to wait, without having
+ *    done anything; sleep, I/O and coro_blocking() do so in any case.
  *  - Unless stated otherwise, functions are called by flows only, never by foreign threads
  *    and never from signal handlers.
  *
@@ -178,7 +179,8 @@ int coro_detach(struct coro_handle handle); /* 0, -ESRCH, -EINVAL */
 struct coro_handle coro_self(void);
 _Noreturn void coro_exit(void *result); /* ends the calling flow, however deep */
 
-/* Asks a flow to end: the blocking call that it is in, and all later ones, return -ECANCELED.
+/* Asks a flow to end: the blocking call that it is in, and all later ones that would have to wait,
+ * return -ECANCELED.
  * 0, or -ESRCH when it has ended. Stops the other workers for microseconds. */
 int coro_cancel(struct coro_handle handle);
 
@@ -204,13 +206,16 @@ struct coro_chan {
     char *buffer, *buffer_end; /* room for one more than the capacity: put == get is empty */
 
     uint32_t stride;
+    uint32_t in_selects; /* cases that wait for it, or have yet to be withdrawn */
+    bool freed;          /* by the last of these, then */
     struct coro_worker *attendant; /* who attended it last, or NULL. With the channel */
     void *memory; /* the whole of it, as malloc() gave it */
 };
 
 /* NULL on ENOMEM. element_bytes may be 0: only the meeting counts; below 4 GB. Any thread. */
 struct coro_chan *coro_chan_new(size_t element_bytes, size_t capacity);
-/* NULL is fine. Aborts if a flow waits. Flows; and any thread when the run is over. */
+/* NULL is fine. Aborts if a flow waits. Flows; and any thread when the run is over, also by a
+ * deadlock: who waited then is no more. */
 void coro_chan_free(struct coro_chan *chan);
 int coro_chan_close(struct coro_chan *chan); /* 0, -EPIPE, -EINVAL; never blocks */
 size_t coro_chan_count(struct coro_chan *chan); /* elements buffered, at some instant */

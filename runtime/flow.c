@@ -484,7 +484,8 @@ int coro_detach(struct coro_handle handle)
         atomic_store_explicit(&flow->generation, handle.generation + 1,
                               memory_order_relaxed);
     else if (state == 0)
-        atomic_store_explicit(&flow->flags, flags | CORO_FLOW_DETACHED, memory_order_relaxed);
+        /* Not by a store: it may run, and mark itself as pinned (io_uring.c). */
+        atomic_fetch_or_explicit(&flow->flags, CORO_FLOW_DETACHED, memory_order_relaxed);
     coro_release(worker, &flow->object, locked);
     if (state == 0 && (flags & CORO_FLOW_DONE))
         recycle(worker, flow);

@@ -226,6 +226,8 @@ int coro_chan_send_now(struct coro_worker *worker, struct coro_chan *chan, const
 int coro_chan_recv_now(struct coro_worker *worker, struct coro_chan *chan, void *element);
 bool coro_chan_send_ready(struct coro_chan *chan);
 bool coro_chan_recv_ready(struct coro_chan *chan);
+/* Of a case that was counted in a channel that has been freed meanwhile. */
+void coro_chan_withdraw_last(struct coro_chan *chan);
 
 /* high_water.c; in a run that watches stacks: */
 void coro_watch_clear(struct coro_flow *flow); /* which is to begin, and is not copied */

@@ -234,9 +234,9 @@ static struct coro_worker *go_to(struct coro_worker *there)
 {
     struct coro_worker *here = coro_enter_sure();
     struct coro_flow *self = here->current;
-    uint32_t flags = atomic_load_explicit(&self->flags, memory_order_relaxed);
 
-    atomic_store_explicit(&self->flags, flags | CORO_FLOW_PINNED, memory_order_relaxed);
+    /* Not by a store, here and below: somebody may be detaching it. */
+    atomic_fetch_or_explicit(&self->flags, CORO_FLOW_PINNED, memory_order_relaxed);
     self->home = there->index;
     if (here == there)
         return here;
@@ -269,12 +269,9 @@ static void withdraw(struct coro_io *io, bool was_pinned)
         coro_switch_park(worker, coro_park(worker, NULL, false));
         worker = coro_enter_sure();
     }
-    if (!was_pinned) {
-        uint32_t flags = atomic_load_explicit(&self->flags, memory_order_relaxed);
-
-        atomic_store_explicit(&self->flags, flags & ~(uint32_t)CORO_FLOW_PINNED,
-                              memory_order_relaxed);
-    }
+    if (!was_pinned)
+        atomic_fetch_and_explicit(&self->flags, ~(uint32_t)CORO_FLOW_PINNED,
+                                  memory_order_relaxed);
     coro_leave_worker(worker);
 }
 

@@ -205,19 +205,19 @@ static int move_cases(struct coro_select *select)
     return 0;
 }
 
-/* After a wait whose cases were moved; `index` happened, if not negative. */
-static void move_cases_back(struct coro_select *select, int index)
+/* After a wait whose cases were moved; `index` happened, if not negative. With all channels. */
+static void copy_back(const struct coro_select *select, int index)
 {
-    struct coro_case *moved = select->cases, *cases = select->moved_from;
+    const struct coro_case *moved;
+    struct coro_case *one;
 
-    if (index >= 0) {
-        cases[index].result = moved[index].result;
-        if (cases[index].kind == CORO_RECV)
-            memcpy(cases[index].element, moved[index].element,
-                   cases[index].chan->element_bytes);
-    }
-    select->cases = cases;
-    free(moved);
+    if (index < 0)
+        return;
+    moved = &select->cases[index];
+    one = &select->moved_from[index];
+    one->result = moved->result;
+    if (one->kind == CORO_RECV)
+        memcpy(one->element, moved->element, one->chan->element_bytes);
 }
 
 static struct coro_flow *wait_for_all(struct coro_worker *worker, struct coro_select *select)
@@ -240,6 +240,7 @@ static struct coro_flow *wait_for_all(struct coro_worker *worker, struct coro_se
                         one->kind == CORO_SEND ? &one->chan->senders : &one->chan->receivers,
                         one->element, why);
         one->wait.claim = select->claim;
+        one->chan->in_selects++;
         coro_chan_shut(one->chan);
     }
     if (!select->locked && select->deadline_ns == CORO_SELECT_BLOCK)
@@ -287,6 +288,25 @@ static int outcome(struct coro_select *select, const struct coro_wait *won)
     return -EINVAL; /* not reached: who claims us found us in a list */
 }
 
+/* With all channels. Of one that was freed meanwhile the case stays counted, so that it is there
+ * when all have been let go of. */
+static void withdraw(struct coro_case *one)
+{
+    struct coro_link *link = &one->wait.link;
+
+    if (link->next)
+        coro_link_remove(link);
+    if (one->chan->freed)
+        link->next = link;
+    else
+        one->chan->in_selects--;
+}
+
+static bool is_counted(const struct coro_case *one)
+{
+    return one->wait.link.next;
+}
+
 int coro_select_end(struct coro_select *select)
 {
     struct coro_flow *self = select->self;
@@ -299,11 +319,18 @@ int coro_select_end(struct coro_select *select)
     worker = coro_enter();
     take_all(worker, select);
     for (size_t i = 0; i < select->count; i++)
-        if (select->cases[i].chan && select->cases[i].wait.link.next)
-            coro_link_remove(&select->cases[i].wait.link);
-    release_all(worker, select);
+        if (select->cases[i].chan)
+            withdraw(&select->cases[i]);
     index = outcome(select, won);
     if (select->moved_from)
-        move_cases_back(select, index);
+        copy_back(select, index);
+    release_all(worker, select);
+    for (size_t i = 0; i < select->count; i++)
+        if (select->cases[i].chan && is_counted(&select->cases[i]))
+            coro_chan_withdraw_last(select->cases[i].chan);
+    if (select->moved_from) {
+        free(select->cases);
+        select->cases = select->moved_from;
+    }
     return index;
 }

@@ -8,6 +8,10 @@
  * the head, marked (`value`): then the mutex is handed to it, locked. So nobody is overtaken more than
  * once after being woken, by no clock.
  *
+ * Who wakes lets go of the object first: a flow pinned elsewhere runs at once, and may free the
+ * object's memory, as may others that it lets know. Between the two nobody can find the waiters any
+ * more: they are in no list, and who cancels stops our domain first.
+ *
  * A woken waiter owes the others a wake if it goes away without the mutex. It does not: it
  * takes a free mutex even when it was cancelled meanwhile, and if it finds it taken, the
  * holder's unlock wakes the next.
@@ -29,19 +33,6 @@ static struct coro_wait *take_first(struct coro_link *list)
     return (struct coro_wait *)first;
 }
 
-/* A pinned flow is handed to its worker at once, when who woke it may not have let go of the
- * object yet, whose memory the flow may now give away. Others cannot run before that. */
-static void settle(struct coro_object *object)
-{
-    struct coro_worker *worker = coro_worker_self();
-
-    if (!(atomic_load_explicit(&worker->current->flags, memory_order_relaxed) &
-          CORO_FLOW_PINNED))
-        return;
-    coro_enter();
-    coro_release(worker, object, coro_acquire(worker, object));
-}
-
 /* Waits in `list`, from inside with the object; for those that need no inlined switch. */
 static int wait_in(struct coro_worker *worker, struct coro_object *object, bool locked,
                    struct coro_link *list, const char *why)
@@ -54,8 +45,28 @@ static int wait_in(struct coro_worker *worker, struct coro_object *object, bool 
     }
     coro_wait_begin(worker, &wait, object, list, NULL, why);
     coro_switch_park(worker, coro_park(worker, object, locked));
-    settle(object);
     return wait.result;
+}
+
+/* All, in order, until NULL. */
+static struct coro_link *take_whole(struct coro_link *list)
+{
+    struct coro_link *first = list->next == list ? NULL : list->next;
+
+    list->prev->next = first ? NULL : list;
+    list_init(list);
+    return first;
+}
+
+/* From inside with the object: lets go of it, then wakes, then leaves. */
+static void release_and_wake(struct coro_worker *worker, struct coro_object *object, bool locked,
+                             struct coro_wait *wait)
+{
+    if (locked)
+        coro_object_unlock(object);
+    if (wait)
+        coro_wake(worker, wait->flow);
+    coro_leave_worker(worker);
 }
 
 /* ---- mutex ------------------------------------------------------------------------- */
@@ -127,11 +138,9 @@ int coro_mutex_unlock_slow(struct coro_mutex *mutex)
     }
     wait = take_first(&mutex->waiters);
     mutex->locked = wait && is_handed_over(wait);
-    if (wait) {
+    if (wait)
         wait->result = mutex->locked ? 0 : -EAGAIN;
-        coro_wake(worker, wait->flow);
-    }
-    coro_release(worker, &mutex->object, locked);
+    release_and_wake(worker, &mutex->object, locked, wait);
     return 0;
 }
 
@@ -177,13 +186,11 @@ int coro_semaphore_release(struct coro_semaphore *semaphore)
     struct coro_wait *wait = take_first(&semaphore->waiters);
     int result = 0;
 
-    if (wait)
-        coro_wake(worker, wait->flow);
-    else if (semaphore->count == UINT64_MAX)
+    if (!wait && semaphore->count == UINT64_MAX)
         result = -EOVERFLOW;
-    else
+    else if (!wait)
         semaphore->count++;
-    coro_release(worker, &semaphore->object, locked);
+    release_and_wake(worker, &semaphore->object, locked, wait);
     return result;
 }
 
@@ -200,7 +207,7 @@ int coro_wait_group_add(struct coro_wait_group *group, int64_t count)
 {
     struct coro_worker *worker = coro_enter();
     bool locked = coro_acquire(worker, &group->object);
-    struct coro_wait *wait;
+    struct coro_link *woken = NULL, *next;
     int64_t sum;
     int result = 0;
 
@@ -208,9 +215,16 @@ int coro_wait_group_add(struct coro_wait_group *group, int64_t count)
         result = -EINVAL;
     else
         group->count = sum;
-    while (!group->count && (wait = take_first(&group->waiters)))
-        coro_wake_back(worker, wait->flow);
-    coro_release(worker, &group->object, locked);
+    if (!group->count)
+        woken = take_whole(&group->waiters);
+    if (locked)
+        coro_object_unlock(&group->object);
+    for (; woken; woken = next) {
+        next = woken->next;
+        woken->next = NULL;
+        coro_wake_back(worker, ((struct coro_wait *)woken)->flow);
+    }
+    coro_leave_worker(worker);
     return result;
 }
 

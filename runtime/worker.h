@@ -145,7 +145,7 @@ struct coro_flow {
     /* First line: switching, and the life of a short flow. */
     struct coro_context context;
     _Atomic(struct coro_wait *) waiting; /* NULL: running or runnable, or not in use */
-    _Atomic(uint32_t) flags;             /* written in the domain it runs in */
+    _Atomic(uint32_t) flags;             /* written in the domain it runs in; DETACHED with the object */
     uint16_t home;                       /* the worker it is pinned to */
     uint8_t stack_class, policy;         /* constant; enum coro_stack_policy */
     void *(*body)(void *arg);

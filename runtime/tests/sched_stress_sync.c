@@ -146,34 +146,87 @@ void *stress_locks(void *unused)
 
 /* ---- given away --------------------------------------------------------------------------- */
 
-enum { GIFTS = 60 };
+enum { GIFTS = 60, GIFT_TAKERS_MAX = 2 };
 
-/* What is freed by who learns that nobody needs it any more, while the other one may still be
- * on its way out: the sanitizers would see it. */
-struct gift {
+enum gift_kind { DONE_GROUP, LAST_UNIT, CLOSED, SENT, SELECTED, GIFT_KINDS };
+
+struct gift_locks {
     struct coro_wait_group group;
     struct coro_semaphore semaphore;
-    struct coro_chan *chan; /* closed by the giver */
-    unsigned kind;
-    bool giver_frees; /* the channel, once the value is taken; else the taker does */
 };
+
+/* Locks and channels are freed by who learns that nobody needs them any more, while others may
+ * still be on their way out: the sanitizers would see it. The gift itself by who is last. */
+struct gift {
+    struct gift_locks *locks;
+    struct coro_chan *chan;   /* closed by the giver, or it sends */
+    struct coro_chan *second; /* a taker that selects: by it the giver learns that it has */
+    enum gift_kind kind;
+    bool giver_frees; /* the channels, once the value is taken; else the first taker does */
+    bool timed;       /* with a deadline far away: it is a select then */
+    unsigned takers;
+    struct coro_handle taken_by[GIFT_TAKERS_MAX];
+    _Atomic(unsigned) first, left; /* of takers and giver */
+};
+
+static void free_channels(struct coro_chan *chan, struct coro_chan *second)
+{
+    coro_chan_free(chan);
+    coro_chan_free(second);
+}
+
+static void leave_gift(struct gift *gift)
+{
+    if (atomic_fetch_sub(&gift->left, 1) == 1)
+        free(gift);
+}
+
+static int gift_send(const struct gift *gift, const uint64_t *value)
+{
+    return gift->timed ? coro_chan_send_until(gift->chan, value, UINT64_MAX - 1)
+                       : coro_chan_send(gift->chan, value);
+}
+
+static int gift_recv(const struct gift *gift, uint64_t *value)
+{
+    return gift->timed ? coro_chan_recv_until(gift->chan, value, UINT64_MAX - 1)
+                       : coro_chan_recv(gift->chan, value);
+}
+
+/* Of several takers the first that is back frees what the others, too, wait for by then. */
+static void until_they_wait(const struct gift *gift)
+{
+    for (unsigned i = 0; gift->takers > 1 && i < gift->takers; i++)
+        while (!atomic_load(&gift->taken_by[i].flow->waiting))
+            coro_yield();
+}
 
 static void *give(void *arg)
 {
     struct gift *gift = arg;
-    struct coro_chan *chan = gift->chan;
-    bool frees = gift->giver_frees;
     uint64_t value = 1;
 
+    until_they_wait(gift);
     switch (gift->kind) {
-    case 0: CHECK(coro_wait_group_done(&gift->group) == 0); break;
-    case 1: CHECK(coro_semaphore_release(&gift->semaphore) == 0); break;
-    case 2: CHECK(coro_chan_close(chan) == 0); break;
-    default: CHECK(coro_chan_send(chan, &value) == 0); break;
+    case DONE_GROUP: CHECK(coro_wait_group_done(&gift->locks->group) == 0); break;
+    case LAST_UNIT: CHECK(coro_semaphore_release(&gift->locks->semaphore) == 0); break;
+    case CLOSED: CHECK(coro_chan_close(gift->chan) == 0); break;
+    case SENT: CHECK(gift_send(gift, &value) == 0); break;
+    default: CHECK(coro_chan_recv(gift->second, &value) == 0); break;
     }
-    if (frees)
-        coro_chan_free(chan);
+    if (gift->giver_frees)
+        free_channels(gift->chan, gift->second);
+    leave_gift(gift);
     return NULL;
+}
+
+static void take_either(const struct gift *gift)
+{
+    uint64_t from = 0, to = 2;
+    struct coro_case cases[] = {{.chan = gift->chan, .kind = CORO_RECV, .element = &from},
+                                {.chan = gift->second, .kind = CORO_SEND, .element = &to}};
+
+    CHECK(coro_select(cases, 2) == 1);
 }
 
 static void *take(void *arg)
@@ -182,42 +235,69 @@ static void *take(void *arg)
     uint64_t value;
 
     switch (gift->kind) {
-    case 0: CHECK(coro_wait_group_wait(&gift->group) == 0); break;
-    case 1: CHECK(coro_semaphore_acquire(&gift->semaphore) == 0); break;
-    case 2: CHECK(coro_chan_recv(gift->chan, &value) == -EPIPE); break;
-    default: CHECK(coro_chan_recv(gift->chan, &value) == 0); break;
+    case DONE_GROUP: CHECK(coro_wait_group_wait(&gift->locks->group) == 0); break;
+    case LAST_UNIT: CHECK(coro_semaphore_acquire(&gift->locks->semaphore) == 0); break;
+    case CLOSED: CHECK(gift_recv(gift, &value) == -EPIPE); break;
+    case SENT: CHECK(gift_recv(gift, &value) == 0); break;
+    default: take_either(gift); break;
     }
-    if (!gift->giver_frees)
-        coro_chan_free(gift->chan);
-    free(gift);
+    if (atomic_fetch_add(&gift->first, 1) == 0) {
+        free(gift->locks);
+        if (!gift->giver_frees)
+            free_channels(gift->chan, gift->second);
+    }
+    leave_gift(gift);
     return NULL;
+}
+
+static struct gift *new_gift(uint64_t *random)
+{
+    struct gift *gift = calloc(1, sizeof *gift);
+
+    gift->locks = malloc(sizeof *gift->locks);
+    coro_wait_group_init(&gift->locks->group);
+    CHECK(coro_wait_group_add(&gift->locks->group, 1) == 0);
+    coro_semaphore_init(&gift->locks->semaphore, 0);
+    gift->kind = (enum gift_kind)rnd(random, GIFT_KINDS);
+    gift->chan = coro_chan_new(8, gift->kind == CLOSED ? rnd(random, 2) : 0);
+    gift->second = coro_chan_new(8, 0);
+    gift->giver_frees =
+        gift->kind == SELECTED || (gift->kind == SENT && rnd(random, 2));
+    gift->timed = rnd(random, 2);
+    gift->takers = 1;
+    if (gift->kind == DONE_GROUP || gift->kind == CLOSED)
+        gift->takers += (unsigned)rnd(random, GIFT_TAKERS_MAX);
+    gift->left = gift->takers + 1;
+    return gift;
+}
+
+static struct coro_handle spawn_anyhow(uint64_t *random, void *(*body)(void *), void *arg)
+{
+    struct coro_spawn_options options = {.pinned = rnd(random, 2),
+                                         .worker = (unsigned)rnd(random, coro_workers())};
+    struct coro_handle handle = coro_spawn_with(&options, body, arg);
+
+    CHECK(handle.flow);
+    return handle;
 }
 
 void *stress_gifts(void *unused)
 {
     uint64_t random = stress_seed * 16807 + 17;
-    struct coro_handle flows[2 * GIFTS];
+    struct coro_handle flows[GIFTS * (1 + GIFT_TAKERS_MAX)];
+    unsigned count = 0;
 
     for (unsigned i = 0; i < GIFTS; i++) {
-        struct gift *gift = calloc(1, sizeof *gift);
-        struct coro_spawn_options options[2];
+        struct gift *gift = new_gift(&random);
 
-        coro_wait_group_init(&gift->group);
-        CHECK(coro_wait_group_add(&gift->group, 1) == 0);
-        coro_semaphore_init(&gift->semaphore, 0);
-        gift->kind = (unsigned)rnd(&random, 4);
-        gift->chan = coro_chan_new(8, gift->kind == 2 ? rnd(&random, 2) : 0);
-        gift->giver_frees = gift->kind == 3 && rnd(&random, 2);
-        for (unsigned j = 0; j < 2; j++)
-            options[j] = (struct coro_spawn_options){
-                .pinned = rnd(&random, 2), .worker = (unsigned)rnd(&random, coro_workers())};
-        CHECK((flows[2 * i] = coro_spawn_with(&options[0], take, gift)).flow);
-        CHECK((flows[2 * i + 1] = coro_spawn_with(&options[1], give, gift)).flow);
+        for (unsigned j = 0; j < gift->takers; j++)
+            flows[count++] = gift->taken_by[j] = spawn_anyhow(&random, take, gift);
+        flows[count++] = spawn_anyhow(&random, give, gift);
         if (rnd(&random, 3) == 0)
             coro_yield();
     }
-    for (unsigned i = 0; i < 2 * GIFTS; i++)
-        CHECK(coro_join(flows[i], NULL) == 0);
+    while (count)
+        CHECK(coro_join(flows[--count], NULL) == 0);
     return NULL;
 }
 
