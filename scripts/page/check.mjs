@@ -33,10 +33,12 @@ async function open(colorScheme) {
   return page;
 }
 
-// The scripts start themselves after the first paint: those that wait are text.
+// The scripts start themselves after the first paint: those that wait are text. Then the data
+// is unpacked.
 const started = (page) => page.waitForFunction(() =>
   performance.getEntriesByName("first-contentful-paint").length &&
-  !document.querySelector("script[type='text/plain']"));
+  !document.querySelector("script[type='text/plain']") &&
+  !(document.getElementById("data") && document.getElementById("explorer").hidden));
 
 const page = await open("light");
 [found.firstPaintMs, found.startedMs] = await page.evaluate(() =>
