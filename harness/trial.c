@@ -143,10 +143,11 @@ static void run_body(struct bench_trial *t)
         bench_counters_close(counters);
 }
 
-/* Some flow of a single-threaded case runs on this very stack. Where a switch stores on it is worth
- * 8 % (a frame over two cache lines) to 110 % (at a page's distance from what is loaded next), and
- * the kernel draws that anew in each process. With COROBENCH_STACK_OFFSET it is as given, modulo a
- * page: the runner draws one for all trials of a block, so that arms differ in nothing else. */
+/* Some flow of a single-threaded case runs on this very stack. Where a switch stores on it makes
+ * it slower when a frame lies over two cache lines, and doubles its time at a page's distance from
+ * what is loaded next; the kernel draws that anew in each process. With COROBENCH_STACK_OFFSET it is
+ * as given, modulo a page: the runner draws one for all trials of a block, so that arms do not
+ * differ by this. */
 static __attribute__((noinline)) void run_at_stack_offset(struct bench_trial *t)
 {
     enum { PAGE = 4096, ALIGNMENT = 16 };

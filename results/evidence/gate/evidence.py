@@ -214,7 +214,7 @@ def sections(program: Path) -> dict[str, Callable[[], None]]:
             lambda: len(able("delay3", 0.03)) >= 93,
         ),
         "delay1": lambda: until(
-            "delay1", 25, lambda _: timed(program, planted("delay=0.01"), 0.005, ONE, False)
+            "delay1", 40, lambda _: timed(program, planted("delay=0.01"), 0.005, ONE, False)
         ),
         "burnt": lambda: until(
             "burnt", 59, lambda _: timed(program, burnt, 0.01, ONE, False)
