@@ -164,8 +164,8 @@ def draw_peers(theme: Theme, data: Dataset) -> Any:
 
 
 def weights_by_count(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
-    """By system: (how many flows were parked, its case), fewest first. Of the runtime and of
-    threads the usual kind alone."""
+    """By system, and kind of flow where it has several: (how many were parked, its case), fewest
+    first. Of bare coroutines and of threads the usual kind alone."""
     usual = {
         "coro": {"stack_bytes": "4096", "guard": "madvise"},
         "pthread": {"stack_bytes": "8388608"},
@@ -173,9 +173,12 @@ def weights_by_count(data: Dataset) -> dict[str, list[tuple[int, Case]]]:
     found: dict[str, list[tuple[int, Case]]] = {}
     for case in footprint_cases(data):
         word = case.first.notes.get("flows", "").split(",")[0]
-        wanted = usual.get(case.subject, {}).items() <= case.params.items()
+        told = usual.get(case.subject, {})
+        wanted = told.items() <= case.params.items()
+        kind = [f"{name}={value}" for name, value in case.params.items()
+                if name not in ("flows", *told)]  # fmt: skip
         if wanted and word.isascii() and word.isdigit() and len(word) < 10:
-            found.setdefault(case.subject, []).append((int(word), case))
+            found.setdefault(" ".join([case.subject, *kind]), []).append((int(word), case))
     return {
         name: sorted(points, key=lambda point: point[0]) for name, points in found.items()
     }
@@ -199,7 +202,7 @@ def draw_decades(theme: Theme, data: Dataset) -> Any:
     log_axis(axes.yaxis, bytes_axis=True)
     axes.set_xlabel("parked flows (log scale)")
     axes.set_ylabel("bytes per flow (log scale)")
-    legend_below(figure, axes, columns=5)
+    legend_below(figure, axes, columns=3)
     return figure
 
 
